@@ -1,0 +1,1 @@
+//! The proxy's decisions: sanitizing, routing, weights and balancing, without sockets

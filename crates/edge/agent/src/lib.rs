@@ -1,0 +1,1 @@
+//! Instances on a node: shims, drivers, probes and logs

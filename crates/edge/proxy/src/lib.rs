@@ -1,0 +1,1 @@
+//! The gateway and sidecar: moves bytes by the decisions of core/routing

@@ -1,0 +1,1 @@
+//! A member of the store: threads and files around the replica

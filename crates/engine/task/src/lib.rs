@@ -1,0 +1,1 @@
+//! Named tasks, cancellation and ordered shutdown

@@ -1,0 +1,1 @@
+//! The admin REST API: apps, services, logs and events
