@@ -25,3 +25,4 @@ pub mod reap;
 pub mod signal;
 pub mod socket;
 pub mod spawn;
+pub mod terminal;

@@ -63,24 +63,32 @@ impl LockFile {
     /// [`Error::Held`] when another process holds it; [`Error::Io`] when the file can't be made.
     pub fn acquire(path: &Path) -> Result<Self, Error> {
         let io = |source| Error::Io { path: path.to_owned(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(io)?;
+        let mut file = open(path).map_err(io)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
+            Ok(()) => Self::sign(file).map_err(io),
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(Error::Held { path: path.to_owned(), holder: holder(&mut file) });
+                Err(Error::Held { path: path.to_owned(), holder: holder(&mut file) })
             }
-            Err(error) => return Err(io(error.into())),
+            Err(error) => Err(io(error.into())),
         }
-        file.set_len(0).map_err(io)?;
-        file.rewind().map_err(io)?;
-        writeln!(file, "{}", std::process::id()).map_err(io)?;
+    }
+
+    /// Takes the lock at `path`, waiting for as long as another process holds it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file can't be made.
+    pub fn wait(path: &Path) -> Result<Self, Error> {
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let file = open(path).map_err(io)?;
+        flock(&file, FlockOperation::LockExclusive).map_err(|error| io(error.into()))?;
+        Self::sign(file).map_err(io)
+    }
+
+    /// Writes the holder's id into a file that is locked.
+    fn sign(mut file: File) -> io::Result<Self> {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())?;
         Ok(Self { file })
     }
 
@@ -110,6 +118,10 @@ impl Drop for LockFile {
     }
 }
 
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
 fn holder(file: &mut File) -> Holder {
     let mut text = String::new();
     let read = file.read_to_string(&mut text);
@@ -136,7 +148,12 @@ mod tests {
         assert_eq!(holder, Holder::Process(std::process::id()));
         assert_eq!(LockFile::holder(&path).unwrap(), Some(holder));
 
+        let waiter = std::thread::spawn({
+            let path = path.clone();
+            move || LockFile::wait(&path).map(drop)
+        });
         drop(held);
+        waiter.join().unwrap().unwrap();
         assert_eq!(LockFile::holder(&path).unwrap(), None);
         drop(LockFile::acquire(&path).unwrap());
     }
