@@ -4,8 +4,10 @@
 //! compares and writes atomically; watches are ordered and complete; leases end; `Compacted` may
 //! come at any time. [`Capabilities`] declares the rest.
 
+pub mod conformance;
 mod error;
 mod port;
+pub mod testing;
 
 pub use error::Error;
 pub use port::{
