@@ -29,6 +29,9 @@ pub enum Error {
         /// The newest revision.
         newest: Revision,
     },
+    /// A keyspace's name is empty or longer than 255 bytes.
+    #[error("a keyspace's name has 1 to 255 bytes")]
+    InvalidName,
     /// A put that keeps the value or lease of a key that does not exist.
     #[error("the key to keep a value or lease of does not exist")]
     KeyNotFound,
@@ -41,6 +44,12 @@ pub enum Error {
     /// A lease's time to live is out of range.
     #[error("a lease lives between 1 s and 9,000,000,000 s")]
     LeaseTtlOutOfRange,
+    /// Transactions are nested too deeply.
+    #[error("transactions may be nested {max} levels deep")]
+    NestedTooDeep {
+        /// The limit.
+        max: usize,
+    },
     /// The keyspace holds as many bytes as it may.
     #[error("keyspace {keyspace} is full: {used} of {quota} bytes; delete keys or raise the quota")]
     QuotaExceeded {
@@ -50,6 +59,12 @@ pub enum Error {
         used: u64,
         /// Bytes allowed.
         quota: u64,
+    },
+    /// The group holds as many keyspaces as it may.
+    #[error("the group holds {max} keyspaces already")]
+    TooManyKeyspaces {
+        /// The limit.
+        max: usize,
     },
     /// More operations than `Limits` allows.
     #[error("a transaction may hold {max} operations per list")]

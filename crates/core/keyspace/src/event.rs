@@ -21,12 +21,28 @@ pub struct KeyValue {
     pub lease: Option<LeaseId>,
 }
 
+/// What a version costs beside its bytes: itself, its counters, the headers of key and value, and
+/// its place in the index.
+pub(crate) const VERSION_OVERHEAD: u64 = 192;
+
 impl KeyValue {
+    /// Bytes that this version is counted with in quotas: key, value, and a fixed overhead close
+    /// to what it takes in memory.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        weight(self.key.len(), self.value.len())
+    }
+
     /// Whether this version says that the key was deleted.
     #[must_use]
     pub fn is_tombstone(&self) -> bool {
         self.version == 0
     }
+}
+
+/// What a version with such a key and value weighs.
+pub(crate) fn weight(key_len: usize, value_len: usize) -> u64 {
+    key_len as u64 + value_len as u64 + VERSION_OVERHEAD
 }
 
 /// What an event did.

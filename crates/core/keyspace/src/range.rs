@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use synod_base::{Bytes, KeyspaceId, Revision};
 
@@ -41,6 +42,18 @@ impl KeyRange {
             }
         }
         Self::From(start)
+    }
+
+    /// First and last key as bounds that an ordered map accepts.
+    pub(crate) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        match self {
+            Self::From(start) => (Bound::Included(&**start), Bound::Unbounded),
+            Self::Key(only) => (Bound::Included(&**only), Bound::Included(&**only)),
+            // A span that ends before it starts is empty; a map would panic.
+            Self::Span(start, end) => {
+                (Bound::Included(&**start), Bound::Excluded(&**end.max(start)))
+            }
+        }
     }
 
     /// Whether `key` belongs to the set.

@@ -1,0 +1,3 @@
+//! The state machine through its public interface.
+
+mod apply;
