@@ -1,6 +1,7 @@
 //! Instances: what the control plane wants of them, and what the agent says of them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// instance in the same slot. Written by the control plane only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
-    /// Unique over time: `<service>-<slot>-<serial>`.
+    /// Unique over time and over all apps: `<service>-<slot>-<serial>`.
     pub id: String,
     /// The app.
     pub app: String,
@@ -34,6 +35,14 @@ pub struct Instance {
     pub created_ms: u64,
     /// How the instance before it in this slot ended.
     pub previous: Option<Exit>,
+}
+
+impl Instance {
+    /// The number that ends its id. Of two instances of a slot the later one has the greater.
+    #[must_use]
+    pub fn serial(&self) -> u64 {
+        self.id.rsplit('-').next().and_then(|serial| serial.parse().ok()).unwrap_or(0)
+    }
 }
 
 /// What should become of an instance. Moves only forward.
@@ -112,4 +121,18 @@ pub enum ExitCause {
     Signal(i32),
     /// It could not be started.
     StartFailed(String),
+}
+
+impl fmt::Display for ExitCause {
+    /// Follows the name of what ended, as in `order-0-7 exited with code 3`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exited with code {code}"),
+            Self::OutOfMemory => f.write_str("was killed for want of memory"),
+            Self::Probe(answer) => write!(f, "failed a probe: {answer}"),
+            Self::ShimLost => f.write_str("lost its shim"),
+            Self::Signal(signal) => write!(f, "died of signal {signal}"),
+            Self::StartFailed(reason) => write!(f, "could not be started: {reason}"),
+        }
+    }
 }

@@ -16,8 +16,6 @@ pub struct Job {
     pub restart_nonce: u64,
     /// What should become of it.
     pub state: JobState,
-    /// The number for the next instance's id.
-    pub next_serial: u64,
 }
 
 /// What should become of a job.
