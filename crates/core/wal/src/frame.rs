@@ -199,6 +199,13 @@ impl FrameStream {
         Ok(Frame { head, payload: &bytes[FRAME_HEADER_LEN..FRAME_HEADER_LEN + len], end })
     }
 
+    /// How many bytes the frame takes whose first [`FRAME_HEADER_LEN`] bytes these are. Nothing is
+    /// checked: only [`decode`](Self::decode) of that many bytes tells whether it is true.
+    #[must_use]
+    pub fn claimed_len(header: &[u8; FRAME_HEADER_LEN]) -> usize {
+        framed_len(u32_at(header, 8) as usize)
+    }
+
     fn seed(&self, offset: u64) -> u64 {
         let mut place = [0; 17];
         place[0] = self.class;

@@ -210,11 +210,14 @@ impl Recovery {
         if last < self.base {
             return Err(RecoverError::EndsEarly { last, base: self.base });
         }
-        if self.repairs.iter().any(|op| matches!(op, DiskOp::Remove { .. })) {
-            self.repairs.push(DiskOp::SyncDirectory);
-        }
         let mut segments = self.skipped;
         segments.extend(self.read);
+        // A process that was killed leaves the newest bytes and names in the kernel's cache: what
+        // was read is not yet durable, and the state about to be served rests on it.
+        if let Some(newest) = segments.back() {
+            self.repairs.push(DiskOp::Sync { file: newest.file() });
+        }
+        self.repairs.push(DiskOp::SyncDirectory);
         let (open, repairs, hard_state) = (self.open, self.repairs, self.hard_state);
         let resume = Resume { segments, open, last, hard_state, repairs };
         let wal = Wal::resume(self.config, resume);
@@ -301,10 +304,7 @@ impl Recovery {
                 // Left in place, a whole record of the torn batch could later be taken for the
                 // successor of a new one.
                 let zeros = vec![0; dirty_until - offset];
-                self.repairs.extend([
-                    DiskOp::Write { file, offset: offset as u64, bytes: zeros },
-                    DiskOp::Sync { file },
-                ]);
+                self.repairs.push(DiskOp::Write { file, offset: offset as u64, bytes: zeros });
                 self.open = open_at(offset);
             }
         }

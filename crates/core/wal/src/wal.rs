@@ -147,6 +147,11 @@ impl Wal {
         self.queued_bytes
     }
 
+    /// Has operations executed before anything that is appended from now on.
+    pub fn precede(&mut self, ops: Vec<DiskOp>) {
+        self.queued.extend(ops);
+    }
+
     /// Appends a record; it is durable when the ticket completes.
     ///
     /// # Panics
