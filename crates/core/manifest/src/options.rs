@@ -1,0 +1,14 @@
+//! How a manifest is to be read.
+
+use std::collections::BTreeMap;
+
+/// What is chosen outside of the manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The profile that is laid over the manifest.
+    pub profile: Option<String>,
+    /// Values that replace those of `[vars]`. The variables must be declared there.
+    pub vars: BTreeMap<String, String>,
+    /// What problems call the file. By default its name without its directory.
+    pub shown_as: Option<String>,
+}
