@@ -20,6 +20,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// The request is longer than this body takes. Nothing was done.
+    #[error("the request has {len} bytes; at most {max} are allowed")]
+    TooLarge {
+        /// Its bytes.
+        len: usize,
+        /// The bytes allowed.
+        max: usize,
+    },
     /// A bounded read found the state too old.
     #[error("the state is {age:?} old")]
     TooStale {
