@@ -42,6 +42,25 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// Reserves the first `len` bytes of a file on disk, so that writing them later neither runs out of
+/// space nor grows the file. They read as zeros. File systems that can't reserve only set the
+/// length.
+///
+/// # Errors
+/// When the disk is full, or the file would be larger than this process may write.
+pub fn preallocate(file: &File, len: u64) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    use rustix::io::Errno;
+
+    if len == 0 {
+        return Ok(());
+    }
+    match fallocate(file, FallocateFlags::empty(), 0, len) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => file.set_len(len),
+        result => Ok(result?),
+    }
+}
+
 fn write(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
@@ -55,6 +74,14 @@ fn write(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn preallocated_bytes_are_zeros() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segment");
+        preallocate(&File::create(&path).unwrap(), 10_000).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), vec![0; 10_000]);
+    }
 
     #[test]
     fn replacing_leaves_one_file() {
