@@ -1,7 +1,7 @@
 //! What a replica is made with.
 
 use synod_base::GroupId;
-use synod_keyspace::Config;
+use synod_keyspace::{Config, Held};
 
 /// Bounds and sizes of a replica.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +18,8 @@ pub struct Options {
     pub pending_bytes_max: usize,
     /// Bytes that one request may have.
     pub request_bytes_max: usize,
-    /// Bounds of the keyspaces; must be equal on all members.
-    pub keyspaces: Config,
+    /// What compacted history this member may hold back for a snapshot and slow watchers.
+    pub held: Held,
 }
 
 impl Default for Options {
@@ -31,7 +31,15 @@ impl Default for Options {
             snapshot_chunk_bytes: 128 << 10,
             pending_bytes_max: 64 << 20,
             request_bytes_max: 8 << 20,
-            keyspaces: Config::default(),
+            held: Held::default(),
         }
+    }
+}
+
+impl Options {
+    /// The keyspaces' bounds. What decides how entries apply is no option: a log replayed with
+    /// other bounds would give another state.
+    pub(crate) fn keyspaces(&self) -> Config {
+        Config { held: self.held, ..Config::default() }
     }
 }

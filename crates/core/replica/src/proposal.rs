@@ -54,11 +54,13 @@ impl Proposals {
 
 impl Replica {
     pub(crate) fn on_propose(&mut self, token: Token, request: Request) {
-        let waiting = self.proposals.bytes;
-        if waiting >= self.options.pending_bytes_max {
-            return self.reply(token, Err(Error::Busy));
-        }
-        if let Err(error) = self.append(Some(token), request) {
+        // Before anything is written: what is nested too deeply could not be read back.
+        let result = match request.command.check(&self.options.keyspaces().limits) {
+            Err(refusal) => Err(Error::Refused(refusal)),
+            Ok(()) if self.proposals.bytes >= self.options.pending_bytes_max => Err(Error::Busy),
+            Ok(()) => self.append(Some(token), request),
+        };
+        if let Err(error) = result {
             self.reply(token, Err(error));
         }
     }
@@ -81,6 +83,7 @@ impl Replica {
         request.encode(&mut payload);
         let (len, max) = (payload.len(), self.options.request_bytes_max);
         if len > max {
+            self.proposals.scratch = payload;
             return Err(Error::TooLarge { len, max });
         }
         let position = self.protocol.next_position();

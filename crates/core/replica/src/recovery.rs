@@ -234,7 +234,7 @@ fn find_base(
     }
     let recovery = Recovery::new(config, LogIndex::ZERO, files);
     let base = Base {
-        keyspaces: Keyspaces::new(options.keyspaces),
+        keyspaces: Keyspaces::new(options.keyspaces()),
         index: LogIndex::ZERO,
         term: Term::ZERO,
     };
@@ -280,7 +280,7 @@ fn load_snapshot(
 
     let (offset, frame) = frames.next(FrameKind::SnapshotHeader)?;
     let header: SnapshotHeader = decode(offset, &frame)?;
-    let mut restore = Restore::new(options.keyspaces.held);
+    let mut restore = Restore::new(options.held);
     let mut chunks = 0;
     loop {
         let (offset, frame) = frames.next_any()?;

@@ -72,6 +72,12 @@ impl Replica {
         self.keyspaces.applied_index()
     }
 
+    /// Whether nothing is on its way to disk and nobody waits for an answer.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.halted.is_some() || (self.wal.is_settled() && !self.cutter.is_cutting())
+    }
+
     /// What was found at the start.
     #[must_use]
     pub fn recovery_report(&self) -> &RecoveryReport {

@@ -110,6 +110,11 @@ impl Cutter {
         Self { grown, kept, stale, ..Self::default() }
     }
 
+    /// Whether a snapshot is being cut.
+    pub(crate) fn is_cutting(&self) -> bool {
+        self.cutting.is_some()
+    }
+
     /// The log has grown by an entry of this many bytes.
     pub(crate) fn log_grew(&mut self, bytes: usize) {
         self.grown += bytes as u64;

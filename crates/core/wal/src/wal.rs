@@ -141,6 +141,12 @@ impl Wal {
         self.durable
     }
 
+    /// Whether everything appended is durable.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.in_flight.is_none() && self.queued.is_empty()
+    }
+
     /// Bytes appended that no batch has taken yet.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {

@@ -236,7 +236,7 @@ impl World {
         &self,
         index: LogIndex,
     ) -> (Keyspaces, BTreeMap<u64, Result<Applied, synod_keyspace::Error>>) {
-        let mut keyspaces = Keyspaces::new(self.options.keyspaces);
+        let mut keyspaces = Keyspaces::new(synod_keyspace::Config::default());
         let mut answers = BTreeMap::new();
         for (at, request) in self.entries.range(..=index) {
             let answer = keyspaces.apply(*at, request);

@@ -1,7 +1,7 @@
 //! Proposals and reads.
 
 use synod_base::Time;
-use synod_keyspace::Outcome;
+use synod_keyspace::{Command, Op, Outcome, Txn};
 use synod_replica::{Answer, Error, Lane, Options};
 
 use crate::world::{World, put, small};
@@ -89,4 +89,18 @@ fn a_refused_request_changes_nothing_and_says_why() {
     let applied = world.settled(put("a", "2")).expect("applied");
     assert!(matches!(applied.outcome, Outcome::Txn(_)));
     assert_eq!(applied.changed[0].1.get(), 3);
+}
+
+#[test]
+fn what_could_not_be_read_back_is_refused_before_it_is_written() {
+    let mut world = World::new(small());
+    world.settle();
+    let before = world.entries.len();
+    let mut txn = Txn::default();
+    for _ in 0..40 {
+        txn = Txn::new(vec![Op::Txn(txn)]);
+    }
+    assert!(matches!(world.settled(Command::Txn(txn)), Err(Error::Refused(_))));
+    assert_eq!(world.entries.len(), before);
+    world.reopen().expect("intact");
 }
