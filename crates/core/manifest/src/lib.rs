@@ -43,5 +43,5 @@ pub use app::{
 pub use expand::expand;
 pub use options::Options;
 pub use parse::parse;
-pub use problem::Problem;
+pub use problem::{Problem, render};
 pub use template::{EndpointPart, Segment, Template};

@@ -9,6 +9,4 @@ pub struct Options {
     pub profile: Option<String>,
     /// Values that replace those of `[vars]`. The variables must be declared there.
     pub vars: BTreeMap<String, String>,
-    /// What problems call the file. By default its name without its directory.
-    pub shown_as: Option<String>,
 }

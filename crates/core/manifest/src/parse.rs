@@ -39,10 +39,7 @@ const PROFILES_MAX: usize = 32;
 /// All problems of the manifest in the order of its text, at most 100. A profile that was not
 /// chosen is checked too, as far as its own lines go.
 pub fn parse(text: &str, path: &Path, options: &Options) -> Result<App, Vec<Problem>> {
-    let file = match &options.shown_as {
-        Some(shown_as) => shown_as.clone(),
-        None => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
-    };
+    let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let reader = Reader::new(&file, text);
     let root = match read_document(text, path) {
         Ok(root) => root,

@@ -7,10 +7,10 @@ use std::ops::Range;
 ///
 /// `Display` gives one line such as
 /// `app.toml:12:1: service.api.helth: unknown key, did you mean "health"?`;
-/// [`Problem::render`] adds the line of the manifest and the help.
+/// [`render`] adds the line of the manifest and the help.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Problem {
-    /// The manifest as people know it, see [`Options::shown_as`](crate::Options::shown_as).
+    /// The name of the manifest, without its directory.
     pub file: String,
     /// The line, from 1.
     pub line: usize,
@@ -28,34 +28,41 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        f.write_str(&self.message)
+        write!(f, "{}:", self.file)?;
+        self.write_after_file(f)
     }
 }
 
+/// The problem with the line of `text` it is about, a mark under the place, and the help.
+///
+/// `text` is the text that was parsed; with another one the mark may miss its place. `shown` is
+/// the file as its user calls it.
+#[must_use]
+pub fn render(problem: &Problem, text: &str, shown: &str) -> String {
+    let mut out = format!("{shown}:");
+    // Writing to a string cannot fail.
+    let _ = problem.write_after_file(&mut out);
+    let number = problem.line.to_string();
+    let margin = " ".repeat(number.len());
+    if let Some(line) = text.lines().nth(problem.line - 1) {
+        let lead: String = line.chars().take(problem.column - 1).map(blank).collect();
+        let marks = "^".repeat(problem.marked_characters(text, line));
+        let line: String = line.chars().map(visible).collect();
+        out.push_str(&format!("\n{margin} |\n{number} | {line}\n{margin} | {lead}{marks}"));
+    }
+    if let Some(help) = &problem.help {
+        out.push_str(&format!("\n{margin} = help: {help}"));
+    }
+    out
+}
+
 impl Problem {
-    /// The problem with the line of `text` it is about, a mark under the place, and the help.
-    ///
-    /// `text` is the text that was parsed; with another one the mark may miss its place.
-    #[must_use]
-    pub fn render(&self, text: &str) -> String {
-        let mut out = self.to_string();
-        out.push('\n');
-        let number = self.line.to_string();
-        let margin = " ".repeat(number.len());
-        if let Some(line) = text.lines().nth(self.line - 1) {
-            let lead: String = line.chars().take(self.column - 1).map(blank).collect();
-            let marks = "^".repeat(self.marked_characters(text, line));
-            let line: String = line.chars().map(visible).collect();
-            out.push_str(&format!("{margin} |\n{number} | {line}\n{margin} | {lead}{marks}\n"));
+    fn write_after_file(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        write!(out, "{}:{}: ", self.line, self.column)?;
+        if !self.key.is_empty() {
+            write!(out, "{}: ", self.key)?;
         }
-        if let Some(help) = &self.help {
-            out.push_str(&format!("{margin} = help: {help}\n"));
-        }
-        out
+        out.write_str(&self.message)
     }
 
     /// How many characters to mark: the span, cut at the end of its first line.
@@ -82,7 +89,7 @@ mod tests {
     use super::*;
 
     fn problem(text: &str, span: Range<usize>, column: usize) -> String {
-        Problem {
+        let problem = Problem {
             file: "app.toml".into(),
             line: 1,
             column,
@@ -90,20 +97,20 @@ mod tests {
             key: String::new(),
             message: "wrong".into(),
             help: None,
-        }
-        .render(text)
+        };
+        render(&problem, text, "x/app.toml")
     }
 
     #[test]
     fn a_tab_before_the_mark_stays_a_tab() {
-        assert_eq!(problem("\tx = 1", 1..2, 2), "app.toml:1:2: wrong\n  |\n1 | \tx = 1\n  | \t^\n");
+        assert_eq!(problem("\tx = 1", 1..2, 2), "x/app.toml:1:2: wrong\n  |\n1 | \tx = 1\n  | \t^");
     }
 
     #[test]
     fn a_mark_ends_with_its_line() {
         assert_eq!(
             problem("x = [\n1]", 4..8, 5),
-            "app.toml:1:5: wrong\n  |\n1 | x = [\n  |     ^\n"
+            "x/app.toml:1:5: wrong\n  |\n1 | x = [\n  |     ^"
         );
     }
 

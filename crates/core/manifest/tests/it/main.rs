@@ -27,5 +27,6 @@ fn app(text: &str) -> App {
 }
 
 fn render(text: &str, problems: &[Problem]) -> String {
-    problems.iter().map(|problem| problem.render(text)).collect()
+    let render = |problem| synod_manifest::render(problem, text, "app.toml") + "\n";
+    problems.iter().map(render).collect()
 }

@@ -123,7 +123,7 @@ fn a_variable_given_outside_wins_over_profile_and_file() {
                 [profile.ci.vars]\nb = 2\nc = 2\n[service.api]\n\
                 run = \"x ${vars.a}${vars.b}${vars.c}\"\n";
     let vars = BTreeMap::from([("c".to_owned(), "${3}".to_owned())]);
-    let options = Options { profile: Some("ci".into()), vars, shown_as: None };
+    let options = Options { profile: Some("ci".into()), vars };
     let app = read_with(text, &options).unwrap();
     assert_eq!(app.services["api"].run[1].as_literal(), Some("12${3}"));
 }

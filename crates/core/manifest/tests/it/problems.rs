@@ -41,13 +41,6 @@ fn one_line_says_it_all() {
 }
 
 #[test]
-fn the_file_is_shown_as_it_was_given() {
-    let options = Options { shown_as: Some("shop/app.toml".into()), ..Options::default() };
-    let problems = read_with("app = 1", &options).unwrap_err();
-    assert!(problems[0].to_string().starts_with("shop/app.toml:1:"), "{}", problems[0]);
-}
-
-#[test]
 fn unknown_choices_from_outside_are_problems() {
     let text = "app = \"a\"\n[vars]\nlog = 1\n[profile.ci]\n[service.s]\nrun = \"x\"\n";
     let check = |options: Options, expect: &str| {
