@@ -35,7 +35,8 @@ type Wanted<R> = Box<dyn Fn(&<R as Record>::Key) -> bool + Send + Sync>;
 pub struct Changes<R: Record> {
     /// The copy is now as the store was at this revision.
     pub revision: Revision,
-    /// What differs from before, oldest first. Empty when only unreadable values changed.
+    /// What differs from before, oldest first. Empty when only unreadable values changed, or what
+    /// changed was changed back.
     pub changes: Vec<Change<R>>,
 }
 
@@ -94,8 +95,10 @@ impl<R: Record> Follow<R> {
     pub async fn next(&mut self) -> Result<Changes<R>, Error> {
         loop {
             let Some(watch) = &mut self.watch else {
+                let before = self.revision;
                 let changes = self.relist().await?;
-                if !changes.is_empty() {
+                // Told even when it all came out the same: someone may wait for the revision.
+                if self.revision > before {
                     return Ok(Changes { revision: self.revision, changes });
                 }
                 continue;
