@@ -1,9 +1,10 @@
-//! One line of JSON per thing that happened, on standard output.
+//! One line of JSON per thing that happened, on standard output. `fields` is always an object.
 
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 /// Something happened as it should.
 pub fn info(message: &str, fields: Value) {
@@ -26,11 +27,18 @@ pub fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn line(level: &str, message: &str, fields: Value) {
-    let mut line = json!({ "ts": now_ms(), "level": level, "msg": message });
-    if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
-        line.extend(fields);
-    }
+#[derive(Serialize)]
+struct Line<'a> {
+    ts: u64,
+    level: &'a str,
+    msg: &'a str,
+    #[serde(flatten)]
+    fields: Value,
+}
+
+fn line(level: &str, msg: &str, fields: Value) {
+    let line = serde_json::to_string(&Line { ts: now_ms(), level, msg, fields });
+    let line = line.expect("the fields of a line are an object");
     // Nobody is left to tell when standard output is gone, and serving matters more than logging.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
