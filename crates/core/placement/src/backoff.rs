@@ -22,12 +22,14 @@ pub(crate) fn backoff(restart: &Restart, failures: u32) -> Duration {
 
 /// What `ended`, of the version that is wanted now, leaves to its successor.
 ///
-/// An exit that was asked for, and a node that was lost, cost neither a wait nor a failure.
+/// An exit that was asked for wipes the slate clean; a lost node leaves it as it was. Neither costs
+/// a wait.
 pub(crate) fn legacy(restart: &Restart, ended: Observed<'_>, now_ms: u64) -> Legacy {
     let Observed { instance, status } = ended;
     let exit = status.and_then(|status| status.exit.clone());
     if !ended.is_exited() || instance.desired == Desired::Stop {
-        return Legacy { failures: instance.failures, not_before_ms: 0, previous: exit };
+        let failures = if ended.is_exited() { 0 } else { instance.failures };
+        return Legacy { failures, not_before_ms: 0, previous: exit };
     }
     // An agent's clock that is ahead must not stretch the wait.
     let ended_ms = exit.as_ref().map_or(now_ms, |exit| exit.at_ms.min(now_ms));

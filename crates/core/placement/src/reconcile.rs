@@ -38,7 +38,6 @@ pub struct View<'a> {
 
 /// What to do, in one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use]
 pub struct Plan {
     /// The changes; no two touch the same instance.
     pub actions: Vec<Action>,
@@ -82,6 +81,7 @@ pub enum Action {
 }
 
 /// What should change so that the job's instances match it. `now_ms` counts from the Unix epoch.
+#[must_use]
 pub fn reconcile(view: &View<'_>, now_ms: u64) -> Plan {
     let mut planner = Planner { view, now_ms, plan: Plan::default(), starts: Vec::new() };
     match view.job.state {
