@@ -145,29 +145,22 @@ impl<'a> Planner<'a> {
         {
             self.end(serving);
         }
-        let made = match slot.fresh {
-            Some(fresh) => {
-                self.release(slot, fresh, stop_first);
-                true
-            }
+        match slot.fresh {
+            Some(fresh) => self.release(slot, fresh, stop_first),
             None => self.create(slot, stop_first),
-        };
-        // The last end is what the next instance's back-off is reckoned from.
-        let keep = usize::from(!made);
-        for dead in slot.dead.iter().rev().skip(keep) {
-            self.remove(dead.instance);
         }
+        slot.dead.iter().for_each(|dead| self.remove(dead.instance));
     }
 
-    /// Makes the slot's next instance unless something else must go first; says whether it did.
-    fn create(&mut self, slot: &Slot<'a>, stop_first: bool) -> bool {
+    /// Makes the slot's next instance unless something else must go first.
+    fn create(&mut self, slot: &Slot<'a>, stop_first: bool) {
         let may = match (stop_first, slot.serving) {
             (true, serving) => serving.is_none() && slot.stopping() == 0,
             (false, None) => slot.stopping() < 2,
             (false, Some(_)) => (slot.roll || slot.is_rolling()) && slot.stopping() < 1,
         };
         if !may {
-            return false;
+            return;
         }
         let View { job, serial, .. } = self.view;
         let legacy = match slot.dead.last() {
@@ -200,7 +193,6 @@ impl<'a> Planner<'a> {
         } else {
             self.plan.actions.push(Action::Create(instance));
         }
-        true
     }
 
     /// Lets a held instance go once nothing keeps it; else writes down what does.

@@ -103,24 +103,3 @@ fn a_fixed_port_is_free_before_it_is_taken_again() {
     world.step();
     assert_eq!(world.instances.values().next().unwrap().version, "v2");
 }
-
-#[test]
-fn a_failure_is_remembered_while_the_slot_is_too_full_to_retry() {
-    let mut world = World::new(job(Kind::Service, 1, None));
-    world.settle();
-    for version in ["v2", "v3"] {
-        world.job.version = version.into();
-        world.step();
-    }
-    let newest = world.instances.values().find(|i| i.version == "v3").unwrap().id.clone();
-    world.agent(&newest, None);
-    world.agent(&newest, Some(End::Failed));
-    assert!(world.step().actions.is_empty(), "v1 serves and v2 is stopping");
-    let stopping = world.instances.values().find(|i| i.version == "v2").unwrap().id.clone();
-    for _ in 0..3 {
-        world.agent(&stopping, None);
-    }
-    world.step();
-    let retry = world.instances.values().find(|i| i.version == "v3").unwrap();
-    assert_eq!((retry.desired, retry.failures), (Desired::Hold, 1));
-}
