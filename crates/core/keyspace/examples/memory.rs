@@ -12,11 +12,25 @@ const KEYS: u64 = 1_000_000;
 const CHUNK_LEN: usize = 64 << 10;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let path = arguments.next();
-    if let Some(path) = path {
-        return restore(&path);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["fill", path] => fill(path),
+        ["restore", path] => restore(path),
+        _ => {
+            // Each in a process of its own, so that memory freed before does not count.
+            let path = std::env::temp_dir().join(format!("synod-memory-{}", std::process::id()));
+            for part in ["fill", "restore"] {
+                let program = std::env::current_exe().expect("this program has a path");
+                let mut part = std::process::Command::new(program).arg(part).arg(&path).spawn();
+                let part = part.as_mut().expect("starts").wait().expect("runs");
+                assert!(part.success(), "a part failed");
+            }
+            std::fs::remove_file(&path).expect("the file is there");
+        }
     }
+}
+
+fn fill(path: &str) {
     let (mut state, mut index) = (Keyspaces::new(Config::default()), 0);
     println!("empty: {} MB", resident_mb());
     let started = Instant::now();
@@ -24,7 +38,7 @@ fn main() {
         put(&mut state, &mut index, n);
     }
     let rate = KEYS as f64 / started.elapsed().as_secs_f64();
-    println!("{KEYS} puts: {:.0} per second, {} MB", rate, resident_mb());
+    println!("{KEYS} puts: {rate:.0} per second, {} MB", resident_mb());
     println!("{:?}", state.stats(KeyspaceId::new(1)).expect("born with it"));
     let before = puts(&mut state, &mut index, 200_000, None);
     println!(
@@ -32,8 +46,7 @@ fn main() {
         before.0, before.1, before.2
     );
     let mut cursor = state.begin_snapshot();
-    let path = std::env::temp_dir().join(format!("synod-memory-{}", std::process::id()));
-    let mut file = Snapshot::new(&path);
+    let mut file = Snapshot::new(path.as_ref());
     let during = puts(&mut state, &mut index, 200_000, Some((&mut cursor, &mut file)));
     println!(
         "puts during the snapshot: p50 {:?}, p99 {:?}, max {:?}",
@@ -41,14 +54,8 @@ fn main() {
     );
     file.rest(&mut state, &mut cursor);
     println!("snapshot: {} bytes in {} chunks; {} MB", file.len, file.chunks, resident_mb());
-    drop(state);
-    let program = std::env::current_exe().expect("this program has a path");
-    let status = std::process::Command::new(program).arg(&path).status().expect("starts");
-    std::fs::remove_file(&path).expect("the file is there");
-    assert!(status.success(), "the restore failed");
 }
 
-/// In a process of its own, so that memory freed before does not count.
 fn restore(path: &str) {
     use std::io::Read;
     let started = Instant::now();

@@ -13,6 +13,9 @@ use synod_base::{Revision, Time};
 
 use crate::Event;
 
+/// A new keyspace is at revision 1 without events, so that no event lies below this.
+pub(crate) const FIRST_EVENT: Revision = Revision::new(2);
+
 /// Revisions per chunk. Small enough that a dropped chunk is a small pause for the allocator.
 const CHUNK_REVISIONS: u64 = 256;
 
@@ -193,5 +196,67 @@ impl Chunk {
             events: VecDeque::with_capacity(room),
             taken: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_base::LogIndex;
+
+    use super::*;
+    use crate::KeyValue;
+
+    fn event(revision: u64, nth: u64) -> Arc<Event> {
+        let kv = KeyValue {
+            key: alloc::format!("{revision}/{nth}").into(),
+            value: "v".into(),
+            create_revision: Revision::new(revision),
+            mod_revision: Revision::new(revision),
+            version: 1,
+            lease: None,
+        };
+        Arc::new(Event { index: LogIndex::new(revision), kv: kv.into(), prev: None })
+    }
+
+    /// Events one by one off the front, over the borders of chunks and within a revision, while
+    /// others are added: what is left is whole and in its place.
+    #[test]
+    fn what_is_not_taken_stays_whole_and_in_its_place() {
+        let mut history = History::new(FIRST_EVENT);
+        let mut all: VecDeque<(u64, Vec<Arc<Event>>)> = VecDeque::new();
+        let limit = Revision::new(u64::MAX);
+        for revision in 2..4 * CHUNK_REVISIONS {
+            // Many events at the ends of chunks, else one.
+            let count = if revision % CHUNK_REVISIONS >= CHUNK_REVISIONS - 2 { 5 } else { 1 };
+            let mut events: Vec<_> = (0..count).map(|nth| event(revision, nth)).collect();
+            all.push_back((revision, events.clone()));
+            history.push(Time::from_nanos(revision), &mut events);
+            // Once it is longer than a chunk, as many events go as come.
+            let takes = if revision > CHUNK_REVISIONS + 9 { count } else { 0 };
+            for _ in 0..takes {
+                let taken = history.pop_below(limit).expect("not empty");
+                let front = &mut all.front_mut().expect("not empty").1;
+                assert_eq!(taken, front.remove(0));
+                if front.is_empty() {
+                    all.pop_front();
+                }
+                check(&history, &all);
+            }
+        }
+        while history.pop_below(limit).is_some() {}
+        assert_eq!(history.floor(), history.next());
+        assert!(history.chunks.is_empty());
+    }
+
+    fn check(history: &History, all: &VecDeque<(u64, Vec<Arc<Event>>)>) {
+        let whole = all.iter().filter(|(revision, _)| *revision >= history.floor().get());
+        let mut bytes = 0;
+        for (revision, events) in whole {
+            let revision = Revision::new(*revision);
+            assert!(history.events(revision).eq(events.iter()), "revision {revision}");
+            assert_eq!(history.time(revision), Some(Time::from_nanos(revision.get())));
+            bytes += EVENT_OVERHEAD * events.len() as u64;
+        }
+        assert_eq!(history.bytes_from(history.floor()), bytes);
     }
 }

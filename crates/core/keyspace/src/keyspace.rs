@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use synod_base::{Bytes, Digest, Encode, KeyspaceId, LeaseId, LogIndex, Revision, Time};
 
-use crate::history::History;
+use crate::history::{FIRST_EVENT, History};
 use crate::index::Index;
 use crate::{Error, Event, HistoryBudget, KeyValue};
 
@@ -57,20 +57,12 @@ pub struct Stats {
 }
 
 impl Keyspace {
-    /// A keyspace at revision 1, as in etcd.
-    pub(crate) fn new(id: KeyspaceId, name: String, quota_bytes: u64) -> Self {
-        let revision = Revision::new(1);
-        let history = History::new(revision.next());
-        Self::with_index(id, name, quota_bytes, revision, Index::default(), history)
-    }
-
-    /// A keyspace that holds what `index` and `history` do; the caller sets its counts.
-    pub(crate) fn with_index(
+    /// A keyspace without keys at `revision`, whose events go to `history`.
+    pub(crate) fn new(
         id: KeyspaceId,
         name: String,
         quota_bytes: u64,
         revision: Revision,
-        index: Index,
         history: History,
     ) -> Self {
         Self {
@@ -79,7 +71,7 @@ impl Keyspace {
             quota_bytes,
             revision,
             compaction: Revision::ZERO,
-            index,
+            index: Index::default(),
             history,
             keys: 0,
             live_bytes: 0,
@@ -114,7 +106,7 @@ impl Keyspace {
 
     /// Revisions whose events are readable.
     fn revisions(&self) -> u64 {
-        let oldest = self.compaction.max(Revision::new(2));
+        let oldest = self.compaction.max(FIRST_EVENT);
         self.history.next().get().saturating_sub(oldest.get())
     }
 
@@ -155,7 +147,9 @@ impl Keyspace {
             KeyValue { key, value, create_revision, mod_revision: revision, version, lease }
         });
         let prev = before.filter(|kv| !kv.is_tombstone());
-        self.count_out(prev.as_deref());
+        if let Some(prev) = &prev {
+            self.count_out(prev);
+        }
         self.count_in(&kv);
         self.pending.push(Arc::new(Event { index, kv, prev: prev.clone() }));
         prev
@@ -174,7 +168,9 @@ impl Keyspace {
             version: 0,
             lease: None,
         });
-        self.count_out(prev.as_deref());
+        if let Some(prev) = &prev {
+            self.count_out(prev);
+        }
         self.pending.push(Arc::new(Event { index, kv, prev: prev.clone() }));
         prev
     }
@@ -195,7 +191,7 @@ impl Keyspace {
             0 => budget.bytes,
             quota => budget.bytes.min(quota / 2),
         };
-        let mut oldest = self.compaction.max(Revision::new(2));
+        let mut oldest = self.compaction.max(FIRST_EVENT);
         let mut rose = false;
         for _ in 0..BUDGET_STEP {
             let kept = self.history.next().get().saturating_sub(oldest.get());
@@ -221,7 +217,10 @@ impl Keyspace {
         let limit = hold.map_or(self.compaction, |hold| hold.min(self.compaction));
         for _ in 0..events_max {
             let Some(event) = self.history.pop_below(limit) else { return false };
-            self.index.trim(&event.kv.key, event.kv.mod_revision);
+            // A created key superseded nothing: spare the search for it.
+            if event.prev.is_some() || event.kv.is_tombstone() {
+                self.index.trim(&event.kv.key, event.kv.mod_revision);
+            }
         }
         self.history.floor() < limit
     }
@@ -234,8 +233,8 @@ impl Keyspace {
         self.digest.add(&self.scratch);
     }
 
-    fn count_out(&mut self, kv: Option<&KeyValue>) {
-        let Some(kv) = kv else { return };
+    /// Counts a version that no longer is.
+    pub(crate) fn count_out(&mut self, kv: &KeyValue) {
         self.keys -= 1;
         self.live_bytes -= kv.weight();
         key_item(self.id, kv, &mut self.scratch);

@@ -1,5 +1,6 @@
 //! A group's keyspaces: the state machine that entries are applied to.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -7,6 +8,7 @@ use alloc::vec::Vec;
 use synod_base::{Bytes, Digest, Encode, KeyspaceId, LeaseId, LogIndex, Revision, Time};
 
 use crate::execute::counter_item;
+use crate::history::{FIRST_EVENT, History};
 use crate::keyspace::Keyspace;
 use crate::lease::Leases;
 use crate::ledger::Ledger;
@@ -20,7 +22,7 @@ use crate::{
 const SYNOD: &str = "synod";
 const NAME_LEN_MAX: usize = 255;
 /// Events that each entry trims beside as many as it may have added.
-const TRIM_STEP: usize = 64;
+const TRIM_STEP: usize = 32;
 
 /// A group's keyspaces with their leases: a value that entries change, deterministically.
 #[derive(Clone, Debug)]
@@ -94,7 +96,7 @@ impl Keyspaces {
         };
         self.clock = now;
         self.keep_budgets(index, &mut applied);
-        self.trim_step(&applied.changed);
+        self.trim_step(index, &applied);
         Ok(applied)
     }
 
@@ -263,7 +265,9 @@ impl Keyspaces {
     fn add_keyspace(&mut self, name: String, quota_bytes: u64) -> KeyspaceId {
         let count = u32::try_from(self.keyspaces.len()).expect("limits keep keyspaces few");
         let id = KeyspaceId::new(count + 1);
-        self.push_keyspace(Keyspace::new(id, name, quota_bytes));
+        // A new keyspace is at revision 1, as in etcd, without an event.
+        let (revision, history) = (Revision::new(1), History::new(FIRST_EVENT));
+        self.push_keyspace(Keyspace::new(id, name, quota_bytes, revision, history));
         id
     }
 
@@ -336,12 +340,8 @@ impl Keyspaces {
     /// Keeps the budgets of the keyspaces that changed, and of one other in turn, so that an idle
     /// keyspace's history ages away too.
     fn keep_budgets(&mut self, index: LogIndex, applied: &mut Applied) {
-        let turn = index.get() % self.keyspaces.len() as u64;
-        for (at, keyspace) in self.keyspaces.iter_mut().enumerate() {
-            let changed = applied.changed.iter().any(|(id, _)| *id == keyspace.id);
-            if !changed && at as u64 != turn {
-                continue;
-            }
+        for at in self.due(index, applied) {
+            let keyspace = &mut self.keyspaces[at];
             if let Some(revision) = keyspace.keep_budget(&self.config.history, self.clock) {
                 applied.compacted.retain(|(id, _)| *id != keyspace.id);
                 applied.compacted.push((keyspace.id, revision));
@@ -349,19 +349,33 @@ impl Keyspaces {
         }
     }
 
-    fn trim_step(&mut self, changed: &[(KeyspaceId, Revision)]) {
-        let held = &self.config.held;
-        let undo = self.leases.table.kept() + self.leases.attachments.kept() + self.counters.kept();
-        let too_much = self.keyspaces.iter().any(|keyspace| keyspace.held_bytes() > held.bytes_max);
-        if self.pin.is_some() && (too_much || undo > held.entries_max) {
+    /// The places of the keyspaces that changed, and of one other in turn.
+    fn due(&self, index: LogIndex, applied: &Applied) -> BTreeSet<usize> {
+        let turn = index.get() % self.keyspaces.len() as u64;
+        let turn = usize::try_from(turn).expect("less than the number of keyspaces");
+        let changed = applied.changed.iter().map(|(id, _)| id.get() as usize - 1);
+        changed.chain([turn]).collect()
+    }
+
+    fn trim_step(&mut self, index: LogIndex, applied: &Applied) {
+        if self.pin.is_some() && self.holds_too_much() {
             self.unpin();
         }
-        for at in 0..self.keyspaces.len() {
+        for at in self.due(index, applied) {
+            let history = &self.keyspaces[at].history;
             let id = self.keyspaces[at].id;
-            let revision = changed.iter().find(|(changed, _)| *changed == id).map(|(_, new)| *new);
-            let added = revision.map_or(0, |new| self.keyspaces[at].history.events(new).len());
+            let new = applied.changed.iter().find(|(changed, _)| *changed == id);
+            let added = new.map_or(0, |(_, revision)| history.events(*revision).len());
             self.trim_keyspace(at, TRIM_STEP + 2 * added);
         }
+    }
+
+    fn holds_too_much(&self) -> bool {
+        let held = &self.config.held;
+        let leases = &self.leases;
+        let kept = leases.table.kept() + leases.attachments.kept() + self.counters.kept();
+        kept > held.entries_max
+            || self.keyspaces.iter().any(|keyspace| keyspace.held_bytes() > held.bytes_max)
     }
 
     fn trim_keyspace(&mut self, at: usize, events_max: usize) -> bool {

@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use synod_base::{Bytes, Digest, KeyspaceId, LeaseId, LogIndex, Revision, Time};
 use thiserror::Error as ThisError;
 
+use crate::history::FIRST_EVENT;
 use crate::keyspace::Keyspace;
 use crate::lease::AttachmentKey;
 use crate::snapshot::record::Record;
@@ -27,9 +28,7 @@ pub use restore::{Restore, RestoreError};
 /// Version of the snapshot format, the first byte of each chunk.
 const VERSION: u8 = 1;
 /// Keys and entries looked at per chunk, at most, also when few of them are in the snapshot.
-const VISITS_MAX: usize = 16_384;
-/// A new keyspace is at revision 1 without events, so that no event lies below this.
-const FIRST_EVENT: Revision = Revision::new(2);
+const VISITS_MAX: usize = 4096;
 
 /// The snapshot took so long that the member could not hold its past any longer, or another one
 /// has begun. Begin again.

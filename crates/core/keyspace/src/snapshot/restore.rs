@@ -102,6 +102,9 @@ impl Restore {
             Found::Lease(lease) => self.state.leases.restore(lease),
             Found::Keyspace(meta) => {
                 self.finish_keyspace()?;
+                if meta.compaction > meta.revision || meta.revision >= Revision::new(u64::MAX) {
+                    return Err("a compaction revision no newer than the keyspace");
+                }
                 self.draft = Some(Draft::new(meta));
             }
             Found::Revision { index, time, count } => self.draft()?.row(index, time, count)?,
@@ -148,6 +151,8 @@ impl Restore {
 #[derive(Debug)]
 struct Draft {
     meta: Meta,
+    /// Counts the live keys while their bytes are at hand.
+    keyspace: Keyspace,
     rows: Vec<Row>,
     /// Events by place, filled in as their versions come.
     events: Vec<Option<Arc<Event>>>,
@@ -171,8 +176,13 @@ struct Row {
 
 impl Draft {
     fn new(meta: Meta) -> Self {
+        let history = History::new(meta.first());
+        let mut keyspace =
+            Keyspace::new(meta.id, meta.name.clone(), meta.quota_bytes, meta.revision, history);
+        keyspace.compaction = meta.compaction;
         Self {
             meta,
+            keyspace,
             rows: Vec::new(),
             events: Vec::new(),
             orders: BTreeMap::new(),
@@ -186,6 +196,9 @@ impl Draft {
     fn row(&mut self, index: LogIndex, time: Time, count: usize) -> Result<(), &'static str> {
         if self.awaited > 0 || count == 0 {
             return Err("the keys of all events of a revision");
+        }
+        if self.meta.first().get() + self.rows.len() as u64 > self.meta.revision.get() {
+            return Err("no row after the keyspace's revision");
         }
         let start = self.events.len();
         self.rows.push(Row { index, time, start, count });
@@ -250,7 +263,14 @@ impl Draft {
                 Some(prev)
             }
         };
-        self.link(kv, prev.filter(|prev| !prev.is_tombstone()))
+        let prev = prev.filter(|prev| !prev.is_tombstone());
+        if let Some(prev) = &prev {
+            self.keyspace.count_out(prev);
+        }
+        if !kv.is_tombstone() {
+            self.keyspace.count_in(&kv);
+        }
+        self.link(kv, prev)
     }
 
     /// Makes the event that wrote `kv`, if the history still has it.
@@ -276,8 +296,7 @@ impl Draft {
     }
 
     fn finish(self) -> Result<Keyspace, &'static str> {
-        let Self { meta, rows, events, keys, .. } = self;
-        let mut history = History::new(meta.first());
+        let Self { meta, mut keyspace, rows, events, keys, .. } = self;
         let mut events = events.into_iter();
         let mut revision_events = Vec::new();
         for row in &rows {
@@ -285,25 +304,12 @@ impl Draft {
                 let event = events.next().flatten().ok_or("a version for every event")?;
                 revision_events.push(event);
             }
-            history.push(row.time, &mut revision_events);
+            keyspace.history.push(row.time, &mut revision_events);
         }
-        if history.next() != meta.revision.next() {
+        if keyspace.history.next() != meta.revision.next() {
             return Err("a row for every revision");
         }
-        let index = Index::from_sorted(keys);
-        let mut keyspace = Keyspace::with_index(
-            meta.id,
-            meta.name,
-            meta.quota_bytes,
-            meta.revision,
-            Index::default(),
-            history,
-        );
-        keyspace.compaction = meta.compaction;
-        for kv in index.live(&crate::KeyRange::all()) {
-            keyspace.count_in(kv);
-        }
-        keyspace.index = index;
+        keyspace.index = Index::from_sorted(keys);
         Ok(keyspace)
     }
 }
