@@ -1,0 +1,45 @@
+//! The daemon itself: how it is, which version, and its end.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::api::Api;
+
+/// How the daemon is. Whoever gets this answer has reached one that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The daemon's version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// The node it runs instances on.
+    pub node: String,
+    /// The gateway's port.
+    pub gateway_port: u16,
+    /// When it started, in milliseconds since the Unix epoch.
+    pub started_ms: u64,
+}
+
+pub(crate) async fn health(State(api): State<Api>) -> Json<Health> {
+    Json(api.health().clone())
+}
+
+#[derive(Serialize)]
+pub(crate) struct Version {
+    version: String,
+}
+
+pub(crate) async fn version(State(api): State<Api>) -> Json<Version> {
+    Json(Version { version: api.health().version.clone() })
+}
+
+#[derive(Serialize)]
+pub(crate) struct Accepted {}
+
+pub(crate) async fn shutdown(State(api): State<Api>) -> (StatusCode, Json<Accepted>) {
+    tracing::info!("shutdown was asked for");
+    api.request_shutdown();
+    (StatusCode::ACCEPTED, Json(Accepted {}))
+}
