@@ -1,0 +1,8 @@
+//! The proxy from outside: bytes in, bytes out.
+
+mod bad_requests;
+mod forwarding;
+mod http2;
+mod lifecycle;
+mod pooling;
+mod world;
