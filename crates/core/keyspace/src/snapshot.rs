@@ -135,8 +135,9 @@ struct Chunk {
 }
 
 impl Chunk {
+    /// Never before the first record, so that each chunk makes progress.
     fn is_full(&self) -> bool {
-        self.bytes.len() >= self.bytes_max || self.visits >= VISITS_MAX
+        (self.bytes.len() > 1 && self.bytes.len() >= self.bytes_max) || self.visits >= VISITS_MAX
     }
 
     fn add(&mut self, record: Record<'_>) {
@@ -314,9 +315,11 @@ impl Keyspaces {
         let index = &self.keyspaces[nth].index;
         if let (Some(key), Some(last)) = (&last_key, last_version)
             && let Some(versions) = index.versions(key)
-            && let Some(cut) = fill_versions(meta, versions.iter(), Some(last), chunk)
         {
-            return Place::Keys(nth, last_key, Some(cut));
+            let cut = fill_versions(meta, versions.iter(), Some(last), chunk);
+            if cut.is_some() || chunk.is_full() {
+                return Place::Keys(nth, last_key, cut);
+            }
         }
         for (key, versions) in index.after(last_key.as_deref()) {
             chunk.visits += 1;

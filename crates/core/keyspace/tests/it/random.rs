@@ -31,7 +31,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         20 => command().prop_map(Step::Apply),
         1 => Just(Step::BeginSnapshot),
-        10 => (1_usize..400).prop_map(Step::CutSnapshot),
+        10 => (0_usize..400).prop_map(Step::CutSnapshot),
         6 => (any::<Index>(), 1_usize..6).prop_map(|(which, max)| Step::Poll(which, max)),
         6 => range_request().prop_map(Step::Read),
         1 => (0_usize..5).prop_map(Step::Trim),
