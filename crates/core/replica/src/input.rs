@@ -106,8 +106,8 @@ pub enum Input {
         /// How fresh.
         consistency: Consistency,
     },
-    /// Cut a snapshot now. Answered with [`Answer::Snapshot`](crate::Answer) when it is durable;
-    /// refused as busy while another one is being cut.
+    /// Cut a snapshot now, or after the one being cut. Answered with
+    /// [`Answer::Snapshot`](crate::Answer) when it is durable.
     Snapshot {
         /// Names the request.
         token: Token,

@@ -108,7 +108,8 @@ pub struct LeaseStatus {
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum Error {
-    /// Too much waits to become durable, or a snapshot is being cut already. Nothing was done.
+    /// Too much waits to become durable, or too much memory was needed to hold the state for a
+    /// snapshot. Nothing was done.
     #[error("the replica is busy")]
     Busy,
     /// The keyspaces refused it. Nothing was changed.

@@ -72,10 +72,10 @@ impl Replica {
         self.keyspaces.applied_index()
     }
 
-    /// Whether nothing is on its way to disk and nobody waits for an answer.
+    /// Whether every proposal taken is durable and answered. A snapshot may still be on its way.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.halted.is_some() || (self.wal.is_settled() && !self.cutter.is_cutting())
+        self.halted.is_some() || self.wal.is_settled()
     }
 
     /// What was found at the start.
@@ -151,7 +151,7 @@ impl Replica {
         for input in self.waiting.drain() {
             self.refuse(&input, reason);
         }
-        if let Some(token) = self.cutter.give_up() {
+        for token in self.cutter.give_up() {
             self.reply(token, Err(Error::Stopped { reason: reason.into() }));
         }
         for watch in self.watches.drain() {

@@ -83,6 +83,8 @@ pub(crate) struct Cutter {
     /// Bytes of entries since the last cut began.
     grown: u64,
     cutting: Option<Cutting>,
+    /// Who asked for a snapshot while another one was being cut.
+    wanted: Vec<Token>,
     /// Durable snapshots, oldest first.
     kept: Vec<LogIndex>,
     /// Files that go when the next snapshot is durable.
@@ -101,7 +103,8 @@ struct Cutting {
     ticket: Ticket,
     /// Whether that job is the last.
     is_last: bool,
-    token: Option<Token>,
+    /// Who waits for it.
+    tokens: Vec<Token>,
 }
 
 impl Cutter {
@@ -110,19 +113,16 @@ impl Cutter {
         Self { grown, kept, stale, ..Self::default() }
     }
 
-    /// Whether a snapshot is being cut.
-    pub(crate) fn is_cutting(&self) -> bool {
-        self.cutting.is_some()
-    }
-
     /// The log has grown by an entry of this many bytes.
     pub(crate) fn log_grew(&mut self, bytes: usize) {
         self.grown += bytes as u64;
     }
 
-    /// Ends the cut for good; answers who waits for it.
-    pub(crate) fn give_up(&mut self) -> Option<Token> {
-        self.cutting.take().and_then(|cutting| cutting.token)
+    /// Ends the cut for good; answers who waits for a snapshot.
+    pub(crate) fn give_up(&mut self) -> Vec<Token> {
+        let mut tokens = self.cutting.take().map(|cutting| cutting.tokens).unwrap_or_default();
+        tokens.append(&mut self.wanted);
+        tokens
     }
 
     fn next_ticket(&mut self) -> Ticket {
@@ -151,15 +151,18 @@ impl Cutting {
 
 impl Replica {
     pub(crate) fn on_snapshot(&mut self, token: Token) {
-        if self.cutter.cutting.is_some() {
-            return self.reply(token, Err(Error::Busy));
+        let index = self.keyspaces.applied_index();
+        match &mut self.cutter.cutting {
+            Some(cutting) if cutting.header.index == index => return cutting.tokens.push(token),
+            // That one stands at an earlier entry than the one asked for.
+            Some(_) => return self.cutter.wanted.push(token),
+            None => {}
         }
         // One at this very entry is there already, and is as good.
-        let index = self.keyspaces.applied_index();
         if self.cutter.kept.last() == Some(&index) {
             return self.reply(token, Ok(Answer::Snapshot { index }));
         }
-        self.begin_snapshot(Some(token));
+        self.begin_snapshot(vec![token]);
     }
 
     pub(crate) fn begin_snapshot_when_due(&mut self) {
@@ -167,11 +170,11 @@ impl Replica {
         let is_newer = self.cutter.kept.last() < Some(&self.keyspaces.applied_index());
         let is_readable = self.keyspaces.applied_index() >= self.protocol.read_index();
         if is_due && is_newer && is_readable && self.cutter.cutting.is_none() {
-            self.begin_snapshot(None);
+            self.begin_snapshot(Vec::new());
         }
     }
 
-    fn begin_snapshot(&mut self, token: Option<Token>) {
+    fn begin_snapshot(&mut self, tokens: Vec<Token>) {
         let header = SnapshotHeader {
             cluster: self.identity.cluster,
             group: self.options.group,
@@ -187,7 +190,7 @@ impl Replica {
             offset: 0,
             ticket,
             is_last: false,
-            token,
+            tokens,
         };
         let create = DiskOp::Create { file: cutting.draft(), len: 0 };
         let write = cutting.write(FrameKind::SnapshotHeader, &encode_to_vec(&header));
@@ -229,10 +232,11 @@ impl Replica {
             // The keyspaces let go of the pinned state rather than hold too much memory for it.
             // The next cut is tried when the log has grown enough again.
             Err(SnapshotLost) => {
-                if let Some(token) = cutting.token {
+                for token in cutting.tokens {
                     self.reply(token, Err(Error::Busy));
                 }
-                return self.send_snapshot_job(ticket, vec![DiskOp::Remove { file }]);
+                self.send_snapshot_job(ticket, vec![DiskOp::Remove { file }]);
+                return self.begin_wanted_snapshot();
             }
         };
         self.cutter.cutting = Some(cutting);
@@ -242,8 +246,8 @@ impl Replica {
     fn end_snapshot(&mut self, cutting: &Cutting) {
         let SnapshotHeader { index, term, .. } = cutting.header;
         self.wal.append(Record::SnapshotMarker { index, term });
-        if let Some(token) = cutting.token {
-            self.reply(token, Ok(Answer::Snapshot { index }));
+        for token in &cutting.tokens {
+            self.reply(*token, Ok(Answer::Snapshot { index }));
         }
         self.cutter.kept.push(index);
         let mut ops: Vec<DiskOp> = Vec::new();
@@ -261,6 +265,13 @@ impl Replica {
         if !ops.is_empty() {
             let ticket = self.cutter.next_ticket();
             self.send_snapshot_job(ticket, ops);
+        }
+        self.begin_wanted_snapshot();
+    }
+
+    fn begin_wanted_snapshot(&mut self) {
+        for token in core::mem::take(&mut self.cutter.wanted) {
+            self.on_snapshot(token);
         }
     }
 
