@@ -9,7 +9,7 @@ use axum::routing::{delete, get, post};
 use http::{Method, Uri};
 use synod_agent::log::LogReader;
 use synod_jobs::Jobs;
-use synod_registry::Registry;
+use synod_registry::{Addresses, Registry};
 use synod_task::Tasks;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -32,8 +32,12 @@ pub struct Parts {
     pub registry: Registry,
     /// What instances printed.
     pub logs: LogReader,
+    /// Where services and routes are reached.
+    pub addresses: Addresses,
     /// What the daemon says of itself.
     pub health: Health,
+    /// Whether the daemon runs for its apps only, and may be asked to end with the last one.
+    pub ends_when_idle: bool,
 }
 
 /// The admin API. Clones are the same one.
@@ -71,6 +75,14 @@ impl Api {
 
     pub(crate) fn request_shutdown(&self) {
         self.shared.shutdown.notify_one();
+    }
+
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.shared.parts.addresses
+    }
+
+    pub(crate) fn ends_when_idle(&self) -> bool {
+        self.shared.parts.ends_when_idle
     }
 
     pub(crate) fn jobs(&self) -> &Jobs {
@@ -113,6 +125,7 @@ impl Api {
             .route("/v1/apps/{app}", get(apps::status))
             .route("/v1/apps/{app}", delete(apps::down))
             .route("/v1/apps/{app}/watch", get(apps::watch))
+            .route("/v1/apps/{app}/environment", get(apps::environment))
             .route("/v1/apps/{app}/logs", get(logs::read))
             .route("/v1/apps/{app}/restart", post(apps::restart_all))
             .route("/v1/apps/{app}/services/{service}/restart", post(apps::restart))

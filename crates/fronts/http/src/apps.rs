@@ -1,10 +1,13 @@
 //! Apps: planned, applied, shown, followed, restarted, taken down.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
+use synod_agent::service_environment;
 use synod_jobs::{AppOverview, AppStatus, Apply, Plan, StatusWatch};
 
 use crate::api::Api;
@@ -50,6 +53,18 @@ pub(crate) async fn status(
     AppName(app): AppName,
 ) -> Result<Json<AppStatus>, Problem> {
     Ok(Json(api.jobs().status(&app).await?))
+}
+
+/// Where the app's services are reached, in the variables that they themselves get.
+pub(crate) async fn environment(
+    State(api): State<Api>,
+    AppName(app): AppName,
+) -> Result<Json<BTreeMap<String, String>>, Problem> {
+    let status = api.jobs().status(&app).await?;
+    let addresses = api.addresses().list(Some(&app)).await?;
+    let services = &status.services;
+    let services = services.iter().map(|service| (service.name.as_str(), &service.ports[..]));
+    Ok(Json(service_environment(&app, services, &addresses)))
 }
 
 pub(crate) async fn down(

@@ -6,6 +6,8 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Api;
+use crate::extract::Params;
+use crate::problem::Problem;
 
 /// How the daemon is. Whoever gets this answer has reached one that runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,11 +37,29 @@ pub(crate) async fn version(State(api): State<Api>) -> Json<Version> {
     Json(Version { version: api.health().version.clone() })
 }
 
-#[derive(Serialize)]
-pub(crate) struct Accepted {}
+/// When to end.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShutdownQuery {
+    /// Only a daemon that was started for an app and has none any more.
+    #[serde(default)]
+    if_idle: bool,
+}
 
-pub(crate) async fn shutdown(State(api): State<Api>) -> (StatusCode, Json<Accepted>) {
-    tracing::info!("shutdown was asked for");
-    api.request_shutdown();
-    (StatusCode::ACCEPTED, Json(Accepted {}))
+/// Whether the daemon ends.
+#[derive(Serialize)]
+pub(crate) struct Shutdown {
+    stopping: bool,
+}
+
+pub(crate) async fn shutdown(
+    State(api): State<Api>,
+    Params(query): Params<ShutdownQuery>,
+) -> Result<(StatusCode, Json<Shutdown>), Problem> {
+    let stopping = !query.if_idle || (api.ends_when_idle() && api.jobs().apps().await?.is_empty());
+    if stopping {
+        tracing::info!("shutdown was asked for");
+        api.request_shutdown();
+    }
+    Ok((StatusCode::ACCEPTED, Json(Shutdown { stopping })))
 }

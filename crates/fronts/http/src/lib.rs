@@ -14,12 +14,13 @@
 //! |---|---|
 //! | `GET /v1/health` | [`Health`] |
 //! | `GET /v1/version` | `{version}` |
-//! | `POST /v1/shutdown` | 202; the daemon ends, instances go on |
+//! | `POST /v1/shutdown?if_idle=` | 202 `{stopping}`; the daemon ends, instances go on |
 //! | `POST /v1/plan`, `POST /v1/apply` | [`Apply`](synod_jobs::Apply) in, [`Plan`](synod_jobs::Plan) out |
 //! | `GET /v1/apps` | a list of [`AppOverview`](synod_jobs::AppOverview) |
 //! | `GET /v1/apps/{app}` | [`AppStatus`](synod_jobs::AppStatus) |
 //! | `DELETE /v1/apps/{app}` | 202; the app is taken down |
 //! | `GET /v1/apps/{app}/watch` | a stream of [`AppStatus`](synod_jobs::AppStatus), ending with the app |
+//! | `GET /v1/apps/{app}/environment` | the variables with which its services find each other |
 //! | `GET /v1/apps/{app}/logs?service=&instance=&since_ms=&tail=&follow=` | a stream of [`LogLine`](synod_agent::log::LogLine) |
 //! | `POST /v1/apps/{app}/restart` | 202 `{services}`; each is restarted |
 //! | `POST /v1/apps/{app}/services/{service}/restart` | the same for one |

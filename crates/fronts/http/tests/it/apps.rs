@@ -1,7 +1,11 @@
 //! Apps through the API.
 
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use synod_registry::{Address, AddressKey, Addresses};
 
 use crate::home::{End, Home, plain, shop};
 
@@ -124,4 +128,20 @@ async fn a_watch_is_cut_off_when_the_daemon_ends() {
     let overdue = home.shutdown().await;
     assert_eq!(overdue.0, Vec::<&str>::new());
     assert_eq!(watch.line().await, Err(End::CutOff));
+}
+
+#[tokio::test]
+async fn the_environment_names_what_the_gateway_has_bound() {
+    let home = Home::new().await;
+    home.apply_shop().await;
+    let key = AddressKey::service("shop", "stock", "http");
+    let address = Address { host: Ipv4Addr::LOCALHOST.into(), port: 20_001 };
+    let addresses = Addresses::new(Arc::new(home.store.clone()));
+    addresses.put(&key, address).await.expect("written");
+    let environment = home.get("/v1/apps/shop/environment").await.json();
+    let wanted = json!({
+        "STOCK_HOST": "127.0.0.1", "STOCK_PORT": "20001", "STOCK_URL": "http://127.0.0.1:20001",
+    });
+    assert_eq!(environment, wanted);
+    home.get("/v1/apps/nobody/environment").await.problem(404, "app-not-found");
 }

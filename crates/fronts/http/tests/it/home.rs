@@ -14,7 +14,7 @@ use synod_agent::log::LogReader;
 use synod_http::{Api, Health, Parts, Token, bind_loopback, bind_unix};
 use synod_jobs::Jobs;
 use synod_manifest::Options;
-use synod_registry::Registry;
+use synod_registry::{Addresses, Registry};
 use synod_store::testing::MemoryStore;
 use synod_store::{DeleteRange, KeyRange, Op, SYNOD, Store, Txn};
 use synod_task::{Overdue, Tasks};
@@ -41,7 +41,8 @@ impl Home {
         let port: Arc<dyn Store> = Arc::new(store.clone());
         let parts = Parts {
             jobs: Jobs::new(port.clone()),
-            registry: Registry::new(port),
+            registry: Registry::new(port.clone()),
+            addresses: Addresses::new(port),
             logs: LogReader::new(&dir.path().join("data")),
             health: Health {
                 version: "1.2.3".into(),
@@ -50,6 +51,7 @@ impl Home {
                 gateway_port: 8080,
                 started_ms: 1,
             },
+            ends_when_idle: true,
         };
         let api = Api::new(parts, tasks.clone());
         api.serve_unix(bind_unix(&dir.path().join("data/api.sock")).expect("a socket"));

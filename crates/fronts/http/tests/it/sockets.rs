@@ -120,3 +120,16 @@ async fn asking_for_the_end_is_answered_and_heard() {
     heard.expect("the daemon hears it");
     assert_eq!(home.shutdown().await.0, Vec::<&str>::new());
 }
+
+#[tokio::test]
+async fn an_idle_end_waits_for_the_last_app() {
+    let home = Home::new().await;
+    home.apply_shop().await;
+    let answer = home.send(Method::POST, "/v1/shutdown?if_idle=true").await.json();
+    assert_eq!(answer, serde_json::json!({ "stopping": false }));
+    home.forget("shop").await;
+    let answer = home.send(Method::POST, "/v1/shutdown?if_idle=true").await.json();
+    assert_eq!(answer, serde_json::json!({ "stopping": true }));
+    let heard = tokio::time::timeout(crate::home::PATIENCE, home.api.shutdown_requested()).await;
+    heard.expect("the daemon hears it");
+}
