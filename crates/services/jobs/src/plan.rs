@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 /// What applying a manifest changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[must_use]
 pub struct Plan {
     /// The app.
     pub app: String,

@@ -55,6 +55,8 @@ pub(super) struct Reign<'a> {
     crowded: BTreeSet<JobName>,
     /// Nodes that have instances and are away, and since when.
     away: BTreeMap<String, u64>,
+    /// When the next of them counts as lost.
+    lost_at: Option<u64>,
     /// Corrupt keys that were complained about.
     reported: BTreeSet<String>,
 }
@@ -69,7 +71,7 @@ impl<'a> Reign<'a> {
         // Two renewals may be late before the lease ends.
         let mut renew = tokio::time::interval(options.lease_ttl / 3);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (dirty, wakes, crowded, away, reported) = Default::default();
+        let (dirty, wakes, crowded, away, lost_at, reported) = Default::default();
         let mut reign = Self {
             store,
             options,
@@ -81,6 +83,7 @@ impl<'a> Reign<'a> {
             wakes,
             crowded,
             away,
+            lost_at,
             reported,
         };
         reign.mark_all();
@@ -102,7 +105,7 @@ impl<'a> Reign<'a> {
 
     /// Waits for the next thing to happen, and takes note of it.
     async fn advance(&mut self) -> Result<(), Interrupt> {
-        let wake = self.wakes.values().copied().chain(self.lost_at()).min();
+        let wake = self.wakes.values().copied().chain(self.lost_at).min();
         let wait = wake.map(|at| Duration::from_millis(at.saturating_sub(self.now_ms())));
         // The far end of time where nothing is to be waited for.
         let deadline = Instant::now() + wait.unwrap_or(Duration::from_secs(86_400));
@@ -135,7 +138,8 @@ impl<'a> Reign<'a> {
 
     fn on_wake(&mut self) {
         let now = self.now_ms();
-        if self.lost_at().is_some_and(|at| at <= now) {
+        if self.lost_at.is_some_and(|at| at <= now) {
+            self.lost_at = None;
             self.mark_all();
         }
         let due: Vec<_> = self.wakes.iter().filter(|(_, at)| **at <= now).collect();
@@ -359,14 +363,16 @@ impl<'a> Reign<'a> {
         let now = self.now_ms();
         let listed = self.mirror.nodes.values().cloned().map(|node| (node.name.clone(), node));
         let mut loads: BTreeMap<_, _> = listed.map(|(name, n)| (name, NodeLoad::new(n))).collect();
-        let mut away = BTreeMap::new();
+        let (mut away, mut lost_at) = (BTreeMap::new(), None::<u64>);
         for state in self.mirror.apps.values() {
             for instance in state.instances.values().map(|instance| &instance.value) {
                 let Some(name) = &instance.node else { continue };
                 if !loads.contains_key(name) {
                     let since = self.away.get(name).copied().unwrap_or(now);
                     away.insert(name.clone(), since);
-                    if now < since.saturating_add(self.lost_after_ms()) {
+                    let at = since.saturating_add(self.lost_after_ms());
+                    if now < at {
+                        lost_at = Some(lost_at.unwrap_or(at).min(at));
                         let attributes = BTreeMap::new();
                         let name = name.clone();
                         let node = Node { name, eligible: false, capacity: 0, attributes };
@@ -381,7 +387,7 @@ impl<'a> Reign<'a> {
                 }
             }
         }
-        self.away = away;
+        (self.away, self.lost_at) = (away, lost_at);
         loads.into_values().collect()
     }
 
@@ -391,14 +397,6 @@ impl<'a> Reign<'a> {
             since.is_some_and(|since| since.saturating_add(self.lost_after_ms()) <= self.now_ms())
         };
         node.is_some_and(|name| self.mirror.nodes.contains_key(name) || !lost(name))
-    }
-
-    /// When the next node that is away counts as lost.
-    fn lost_at(&self) -> Option<u64> {
-        let at = self.away.values().map(|since| since.saturating_add(self.lost_after_ms()));
-        let now = self.now_ms();
-        // What is lost already was dealt with when it became so.
-        at.filter(|at| *at > now).min()
     }
 
     fn lost_after_ms(&self) -> u64 {
