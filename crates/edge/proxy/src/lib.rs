@@ -19,6 +19,7 @@ mod answer;
 mod body;
 mod counters;
 mod forward;
+mod gateway;
 mod inspected;
 mod link;
 mod options;
@@ -31,5 +32,6 @@ mod spawner;
 mod tunnel;
 
 pub use counters::{Counters, Counts};
+pub use gateway::{Gateway, GatewayOptions, Rejected, StartError};
 pub use options::Options;
 pub use proxy::{BindError, Proxy};

@@ -2,6 +2,7 @@
 
 mod bad_requests;
 mod forwarding;
+mod gateway;
 mod http2;
 mod lifecycle;
 mod pooling;

@@ -1,0 +1,185 @@
+//! What one HTTP/1.1 request costs the proxy, in CPU time.
+//!
+//! Endpoint, proxy and load run as processes of their own, so that the proxy's CPU time is its
+//! own; requests per second depend on what else the machine does, the cost does much less.
+//!
+//! ```text
+//! cargo bench -p synod-proxy --bench request_cost               our proxy
+//! request_cost upstream                                         only the endpoint; prints its port
+//! request_cost load 127.0.0.1:8080 PID [PID..]                  another proxy in front of it
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use synod_proxy::{Options, Proxy};
+use synod_routing::{
+    Cluster, ClusterId, Config, Endpoint, HostPattern, Listener, Protocol, Route, Table, Target,
+};
+use synod_task::Tasks;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const CONNECTIONS: usize = 32;
+const WARM_UP: Duration = Duration::from_secs(1);
+const MEASURED: Duration = Duration::from_secs(5);
+const REQUEST: &[u8] = b"GET /orders/7?full=1 HTTP/1.1\r\nHost: shop.localhost:8080\r\n\
+    User-Agent: request_cost\r\nAccept: application/json\r\nAccept-Encoding: gzip\r\n\
+    Authorization: Bearer 0123456789abcdef\r\n\r\n";
+const BODY: [u8; 120] = [b'x'; 120];
+
+fn main() {
+    let args: Vec<_> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let words: Vec<_> = args.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    match *words {
+        [] => compare(),
+        ["upstream"] => runtime.block_on(upstream()),
+        ["proxy", upstream] => runtime.block_on(proxy(upstream.parse().unwrap())),
+        ["load", target, ref pids @ ..] => {
+            let pids: Vec<u32> = pids.iter().map(|pid| pid.parse().unwrap()).collect();
+            runtime.block_on(load(target.parse().unwrap(), &pids));
+        }
+        _ => panic!("usage: request_cost [upstream | proxy ADDRESS | load ADDRESS PID..]"),
+    }
+}
+
+fn compare() {
+    let (mut upstream, endpoint) = start(&["upstream"]);
+    let (mut proxy, address) = start(&["proxy", &endpoint]);
+    let pid = proxy.id().to_string();
+    let me = std::env::current_exe().unwrap();
+    let load = Command::new(me).args(["load", &address, &pid]).status();
+    for child in [&mut proxy, &mut upstream] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(load.unwrap().success());
+}
+
+/// Starts one of the roles and returns the address it prints.
+fn start(args: &[&str]) -> (Child, String) {
+    let me = std::env::current_exe().unwrap();
+    let mut child = Command::new(me).args(args).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (child, line.trim().to_owned())
+}
+
+async fn upstream() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("{}", listener.local_addr().unwrap());
+    let mut answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
+        Date: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Length: 120\r\n\r\n"
+        .to_vec();
+    answer.extend(BODY);
+    loop {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let answer = answer.clone();
+        tokio::spawn(async move {
+            socket.set_nodelay(true).unwrap();
+            let mut buffer = [0; 4096];
+            // Every request arrives in one piece.
+            while socket.read(&mut buffer).await.is_ok_and(|count| count > 0) {
+                if socket.write_all(&answer).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+async fn proxy(endpoint: SocketAddr) {
+    let route = |host: &str, path: &str| Route {
+        name: "bench".into(),
+        host: HostPattern::parse(host),
+        path: path.into(),
+        targets: vec![Target { cluster: ClusterId(0), weight: 1 }],
+        timeout: Some(Duration::from_secs(30)),
+    };
+    let table = Table::new([route("shop.localhost", "/orders"), route("*", "/")]);
+    let cluster = Cluster {
+        service: "shop/order".into(),
+        protocol: Protocol::Http1,
+        endpoints: vec![Endpoint { instance: "order-0-1".into(), address: endpoint }],
+        absent: vec![],
+    };
+    let listeners = BTreeMap::from([("main".to_owned(), Listener::Http(table))]);
+    let config = Config::new(1, listeners, vec![cluster]).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let tasks = Tasks::new();
+    let proxy = Proxy::start([("main", any)], config, Options::default(), &tasks).unwrap();
+    println!("{}", proxy.address("main").unwrap());
+    std::future::pending::<()>().await;
+}
+
+async fn load(target: SocketAddr, pids: &[u32]) {
+    let begin = Instant::now() + WARM_UP;
+    let end = begin + MEASURED;
+    let clients: Vec<_> =
+        (0..CONNECTIONS).map(|_| tokio::spawn(client(target, begin, end))).collect();
+    tokio::time::sleep_until(begin.into()).await;
+    let cpu_before: Duration = pids.iter().map(|pid| cpu(*pid)).sum();
+    tokio::time::sleep_until(end.into()).await;
+    let spent = pids.iter().map(|pid| cpu(*pid)).sum::<Duration>() - cpu_before;
+    let mut took = Vec::new();
+    for client in clients {
+        took.extend(client.await.unwrap());
+    }
+    took.sort_unstable();
+    let count = took.len();
+    let at = |share: f64| took[((count - 1) as f64 * share) as usize];
+    println!("requests          {count} in {MEASURED:?} over {CONNECTIONS} connections");
+    println!("requests/s        {:.0}", count as f64 / MEASURED.as_secs_f64());
+    println!("latency           p50 {:?}, p99 {:?}", at(0.50), at(0.99));
+    if !pids.is_empty() {
+        println!("CPU per request   {:.1} µs", spent.as_secs_f64() * 1e6 / count as f64);
+        let rss: u64 = pids.iter().map(|pid| rss_kib(*pid)).sum();
+        println!("resident          {:.1} MiB", rss as f64 / 1024.0);
+    }
+}
+
+/// Sends one request after the other and returns how long each took that ended in time.
+async fn client(target: SocketAddr, begin: Instant, end: Instant) -> Vec<Duration> {
+    let mut socket = TcpStream::connect(target).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    let mut took = Vec::new();
+    let mut buffer = vec![0; 4096];
+    loop {
+        let sent = Instant::now();
+        socket.write_all(REQUEST).await.unwrap();
+        let mut length = 0;
+        while !buffer[..length].ends_with(&BODY) {
+            let count = socket.read(&mut buffer[length..]).await.unwrap();
+            assert!(count > 0, "{}", String::from_utf8_lossy(&buffer[..length]));
+            length += count;
+        }
+        assert!(buffer.starts_with(b"HTTP/1.1 200"));
+        let now = Instant::now();
+        if now > end {
+            return took;
+        }
+        if sent >= begin {
+            took.push(now - sent);
+        }
+    }
+}
+
+/// The CPU time of a process: the first number of each thread's `schedstat`, in nanoseconds.
+fn cpu(pid: u32) -> Duration {
+    let of_thread = |thread: io::Result<std::fs::DirEntry>| {
+        let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        stat.split(' ').next()?.parse::<u64>().ok()
+    };
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    Duration::from_nanos(threads.filter_map(of_thread).sum())
+}
+
+fn rss_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
