@@ -51,6 +51,9 @@ pub enum AssignmentChange {
 }
 
 /// Follows what should run on a node. Instances that are held are assigned to no node yet.
+///
+/// What the agent owes in return: an instance that should stop is waited for until its status says
+/// [`Exited`](synod_placement::Phase::Exited), also if it was never started here.
 pub struct Assignments {
     store: Arc<dyn Store>,
     node: String,

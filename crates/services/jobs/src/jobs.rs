@@ -10,7 +10,7 @@ use synod_store::{
 };
 
 use crate::keys::{self, Corrupt};
-use crate::mirror::{AppState as Found, Mirror, Scope, Stored};
+use crate::mirror::{AppState as Found, Mirror, Scope};
 use crate::plan::Plan;
 use crate::{
     AppOverview, AppRecord, AppState, AppStatus, Apply, ApplyError, ChangeError, NotFound,
@@ -290,11 +290,5 @@ impl From<ReadError> for ApplyError {
             ReadError::NotFound(_) => unreachable!("applying looks for nothing by name"),
             ReadError::Store(error) => Self::Store(error),
         }
-    }
-}
-
-impl From<Stored<Job>> for Job {
-    fn from(stored: Stored<Job>) -> Self {
-        Arc::unwrap_or_clone(stored.value)
     }
 }

@@ -8,6 +8,9 @@ use crate::jobs::unchanged;
 use crate::keys::{self, Corrupt};
 use crate::mirror::{AppState, Stored};
 
+/// What a transaction must hold for the loop to get on at all: its guards and one action.
+const LEAST_OPS: usize = 8;
+
 /// A transaction in the making.
 pub(super) struct Batch {
     compares: Vec<Compare>,
@@ -18,7 +21,7 @@ pub(super) struct Batch {
 impl Batch {
     /// An empty one, which holds only in `epoch` and only `most` operations.
     pub(super) fn new(epoch: &Epoch, most: usize) -> Self {
-        Self { compares: vec![epoch.compare()], ops: Vec::new(), most }
+        Self { compares: vec![epoch.compare()], ops: Vec::new(), most: most.max(LEAST_OPS) }
     }
 
     pub(super) fn is_empty(&self) -> bool {

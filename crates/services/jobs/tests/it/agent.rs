@@ -12,6 +12,9 @@ use tokio::task::JoinHandle;
 
 use crate::cluster::Cluster;
 
+/// How many instances an agent takes.
+pub(crate) const CAPACITY: u32 = 20;
+
 /// What the agent did: `start order` and `stop order`, in order.
 pub(crate) type Diary = Arc<Mutex<Vec<String>>>;
 
@@ -27,7 +30,7 @@ impl Agent {
         let lease = cluster.store.lease_grant(None, Duration::from_secs(100_000)).await.unwrap().id;
         let (known, assignments) = Assignments::open(cluster.store.clone(), node).await.unwrap();
         let (name, attributes) = (node.to_owned(), BTreeMap::new());
-        let node = Node { name, eligible: true, capacity: 20, attributes };
+        let node = Node { name, eligible: true, capacity: CAPACITY, attributes };
         assignments.writer().write_node(lease, &node).await.unwrap();
         let diary = Diary::default();
         let fails = fails.iter().map(|(name, times)| ((*name).to_owned(), *times)).collect();

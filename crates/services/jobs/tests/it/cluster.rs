@@ -11,7 +11,7 @@ use synod_manifest::{
     Service, Stop, Template,
 };
 use synod_store::testing::MemoryStore;
-use synod_store::{KeyRange, Op, Put, RangeRequest, SYNOD, Store, Txn};
+use synod_store::{KeyRange, KeyValue, Op, Put, RangeRequest, SYNOD, Store, Txn};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -38,10 +38,18 @@ impl Cluster {
 
     /// Starts a loop; dropping or sending what it returns cancels it.
     pub(crate) fn start_loop(&self, holder: &str) -> (oneshot::Sender<()>, JoinHandle<()>) {
+        self.start_loop_on(self.store.clone(), holder)
+    }
+
+    pub(crate) fn start_loop_on(
+        &self,
+        store: Arc<dyn Store>,
+        holder: &str,
+    ) -> (oneshot::Sender<()>, JoinHandle<()>) {
         let (cancel, cancelled) = oneshot::channel();
         let started = self.started;
         let options = LoopOptions::new(holder, move || now_ms(started));
-        let control = Loop::new(self.store.clone(), options);
+        let control = Loop::new(store, options);
         let run = async move {
             let cancelled = async { drop(cancelled.await) };
             control.run(cancelled).await.expect("the store goes on");
@@ -81,9 +89,15 @@ impl Cluster {
 
     /// All keys that start so.
     pub(crate) async fn keys(&self, prefix: &str) -> Vec<String> {
+        self.dump(prefix).await.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// All keys that start so, with their values.
+    pub(crate) async fn dump(&self, prefix: &str) -> Vec<(String, String)> {
         let request = RangeRequest::new(SYNOD, KeyRange::prefix(prefix));
         let read = self.store.range(request, synod_store::Consistency::Linearizable).await;
-        read.unwrap().kvs.iter().map(|kv| kv.key.to_text_lossy()).collect()
+        let show = |kv: &Arc<KeyValue>| (kv.key.to_text_lossy(), kv.value.to_text_lossy());
+        read.unwrap().kvs.iter().map(show).collect()
     }
 }
 

@@ -31,12 +31,14 @@ async fn an_app_with_garbage_is_left_as_it_is_and_others_go_on() {
     let agent = Agent::start(&cluster, "laptop", &[]).await;
     cluster.jobs.apply(&app("shop", [service("web"), service("api")])).await.unwrap();
     cluster.until("shop", AppStatus::is_settled).await;
+    let before = cluster.dump("instances/shop/").await;
     cluster.put("jobs/shop/web", "garbage").await;
     cluster.put("nodes/ghost", "garbage").await;
     cluster.put("instances/x", "garbage").await;
     cluster.jobs.apply(&app("other", [service("web")])).await.unwrap();
     cluster.until("other", AppStatus::is_settled).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(cluster.dump("instances/shop/").await, before);
     let stops = agent.did().iter().filter(|line| line.starts_with("stop")).count();
     assert_eq!(stops, 0, "nothing was stopped for want of knowledge");
 }

@@ -6,4 +6,6 @@ mod assign;
 mod cluster;
 mod corrupt;
 mod epoch;
+mod meddler;
+mod races;
 mod running;

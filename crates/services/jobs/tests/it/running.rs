@@ -170,3 +170,25 @@ async fn an_app_larger_than_one_transaction_comes_up_and_goes() {
     cluster.until_gone("shop").await;
     assert!(cluster.keys("instances/").await.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn room_that_one_app_leaves_is_taken_by_another_that_waits() {
+    let cluster = Cluster::new();
+    let _control = cluster.start_loop("a");
+    let _agent = Agent::start(&cluster, "laptop", &[]).await;
+    let full = |name: &str| {
+        let mut web = service("web");
+        web.instances = crate::agent::CAPACITY;
+        app(name, [web])
+    };
+    cluster.jobs.apply(&full("one")).await.unwrap();
+    cluster.until("one", synod_jobs::AppStatus::is_settled).await;
+    cluster.jobs.apply(&full("two")).await.unwrap();
+    let waits = |status: &synod_jobs::AppStatus| {
+        let reason = status.services[0].summary.reason.as_deref();
+        reason == Some("0 of 1 nodes fit: 1 full")
+    };
+    cluster.until("two", waits).await;
+    cluster.jobs.down("one").await.unwrap();
+    cluster.until("two", synod_jobs::AppStatus::is_settled).await;
+}
