@@ -35,7 +35,13 @@ pub(crate) struct Home {
 }
 
 impl Home {
+    /// The API of a daemon that was started for its apps' sake.
     pub(crate) async fn new() -> Self {
+        Self::with(true).await
+    }
+
+    /// The API of a daemon that ends when idle, or does not.
+    pub(crate) async fn with(ends_when_idle: bool) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let (store, tasks) = (MemoryStore::new(), Tasks::new());
         let port: Arc<dyn Store> = Arc::new(store.clone());
@@ -51,7 +57,7 @@ impl Home {
                 gateway_port: 8080,
                 started_ms: 1,
             },
-            ends_when_idle: true,
+            ends_when_idle,
         };
         let api = Api::new(parts, tasks.clone());
         api.serve_unix(bind_unix(&dir.path().join("data/api.sock")).expect("a socket"));

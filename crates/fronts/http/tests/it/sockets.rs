@@ -133,3 +133,12 @@ async fn an_idle_end_waits_for_the_last_app() {
     let heard = tokio::time::timeout(crate::home::PATIENCE, home.api.shutdown_requested()).await;
     heard.expect("the daemon hears it");
 }
+
+#[tokio::test]
+async fn a_daemon_started_by_hand_stays_when_idle() {
+    let home = Home::with(false).await;
+    let answer = home.send(Method::POST, "/v1/shutdown?if_idle=true").await.json();
+    assert_eq!(answer, serde_json::json!({ "stopping": false }));
+    let answer = home.send(Method::POST, "/v1/shutdown").await.json();
+    assert_eq!(answer, serde_json::json!({ "stopping": true }));
+}
