@@ -11,4 +11,4 @@ mod serve;
 
 pub use peer::{CallError, Peer};
 pub use problem::Problem;
-pub use serve::serve;
+pub use serve::{exit, serve};

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use axum::Router;
@@ -35,7 +36,8 @@ pub async fn serve(router: Router) -> io::Result<()> {
         log::info("draining", json!({}));
     };
 
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    let listener = listener.map_err(|error| io::Error::other(format!("port {port}: {error}")))?;
     log::info("listening", json!({ "address": listener.local_addr()?.to_string() }));
     // The health route comes after the logging layer, so that probes do not fill the log.
     let router =
@@ -43,6 +45,13 @@ pub async fn serve(router: Router) -> io::Result<()> {
     axum::serve(listener, router).with_graceful_shutdown(stop).await?;
     log::info("stopped", json!({}));
     Ok(())
+}
+
+/// How a service's `main` ends: its error, if it has one, as the last line of its log.
+pub fn exit(ended: io::Result<()>) -> ExitCode {
+    let Err(error) = ended else { return ExitCode::SUCCESS };
+    log::error("cannot go on", json!({ "error": error.to_string() }));
+    ExitCode::FAILURE
 }
 
 async fn logged(request: Request, next: Next) -> Response {

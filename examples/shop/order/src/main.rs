@@ -12,6 +12,7 @@ mod checkout;
 mod order;
 
 use std::io;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use http::{Method, StatusCode};
 use serde_json::Value;
-use shop_chassis::{Peer, Problem, serve};
+use shop_chassis::{Peer, Problem, exit, serve};
 use tokio_util::task::TaskTracker;
 
 use crate::book::Book;
@@ -32,7 +33,11 @@ use crate::order::{Good, Order, Wanted};
 const LATEST: usize = 20;
 
 #[tokio::main]
-async fn main() -> io::Result<()> {
+async fn main() -> ExitCode {
+    exit(run().await)
+}
+
+async fn run() -> io::Result<()> {
     let shop = Shop {
         book: Arc::new(Mutex::new(Book::new(shop_chassis::log::now_ms()))),
         checkout: Checkout {

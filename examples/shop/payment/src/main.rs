@@ -6,7 +6,7 @@
 //!
 //! Every answer names the version that gave it, so that a split between two versions can be seen.
 
-use std::io;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -15,15 +15,15 @@ use axum::{Json, Router};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shop_chassis::{Problem, log, serve};
+use shop_chassis::{Problem, exit, log, serve};
 
 /// Cards that end like this are declined.
 const DECLINED_ENDING: &str = "0002";
 
 #[tokio::main]
-async fn main() -> io::Result<()> {
+async fn main() -> ExitCode {
     let version = std::env::var("VERSION").unwrap_or_else(|_| "stable".into());
-    serve(router(version.into())).await
+    exit(serve(router(version.into())).await)
 }
 
 /// What this instance calls itself.

@@ -8,7 +8,7 @@
 
 mod shelf;
 
-use std::io;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{Path, State};
@@ -17,13 +17,13 @@ use axum::{Json, Router};
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shop_chassis::{Problem, log, serve};
+use shop_chassis::{Problem, exit, log, serve};
 
 use crate::shelf::{Good, Line, Shelf};
 
 #[tokio::main]
-async fn main() -> io::Result<()> {
-    serve(router(Stock::default())).await
+async fn main() -> ExitCode {
+    exit(serve(router(Stock::default())).await)
 }
 
 #[derive(Clone, Default)]
