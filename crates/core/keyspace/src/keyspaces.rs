@@ -1,6 +1,5 @@
 //! A group's keyspaces: the state machine that entries are applied to.
 
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -22,7 +21,7 @@ use crate::{
 const SYNOD: &str = "synod";
 const NAME_LEN_MAX: usize = 255;
 /// Events that each entry trims beside as many as it may have added.
-const TRIM_STEP: usize = 32;
+const TRIM_STEP: usize = 8;
 
 /// A group's keyspaces with their leases: a value that entries change, deterministically.
 #[derive(Clone, Debug)]
@@ -95,8 +94,9 @@ impl Keyspaces {
             Command::Txn(txn) => self.apply_txn(index, now, txn)?,
         };
         self.clock = now;
-        self.keep_budgets(index, &mut applied);
-        self.trim_step(index, &applied);
+        let due = self.due(index, &applied);
+        self.keep_budgets(&due, &mut applied);
+        self.trim_step(&due, &applied);
         Ok(applied)
     }
 
@@ -337,10 +337,8 @@ impl Keyspaces {
         changed
     }
 
-    /// Keeps the budgets of the keyspaces that changed, and of one other in turn, so that an idle
-    /// keyspace's history ages away too.
-    fn keep_budgets(&mut self, index: LogIndex, applied: &mut Applied) {
-        for at in self.due(index, applied) {
+    fn keep_budgets(&mut self, due: &[usize], applied: &mut Applied) {
+        for &at in due {
             let keyspace = &mut self.keyspaces[at];
             if let Some(revision) = keyspace.keep_budget(&self.config.history, self.clock) {
                 applied.compacted.retain(|(id, _)| *id != keyspace.id);
@@ -349,19 +347,21 @@ impl Keyspaces {
         }
     }
 
-    /// The places of the keyspaces that changed, and of one other in turn.
-    fn due(&self, index: LogIndex, applied: &Applied) -> BTreeSet<usize> {
+    /// The places of the keyspaces that changed, and of one other in turn, so that an idle
+    /// keyspace's history ages away too.
+    fn due(&self, index: LogIndex, applied: &Applied) -> Vec<usize> {
         let turn = index.get() % self.keyspaces.len() as u64;
         let turn = usize::try_from(turn).expect("less than the number of keyspaces");
         let changed = applied.changed.iter().map(|(id, _)| id.get() as usize - 1);
-        changed.chain([turn]).collect()
+        let others = changed.filter(|at| *at != turn);
+        core::iter::once(turn).chain(others).collect()
     }
 
-    fn trim_step(&mut self, index: LogIndex, applied: &Applied) {
+    fn trim_step(&mut self, due: &[usize], applied: &Applied) {
         if self.pin.is_some() && self.holds_too_much() {
             self.unpin();
         }
-        for at in self.due(index, applied) {
+        for &at in due {
             let history = &self.keyspaces[at].history;
             let id = self.keyspaces[at].id;
             let new = applied.changed.iter().find(|(changed, _)| *changed == id);

@@ -97,9 +97,7 @@ impl Keyspaces {
             }
             next = next.next();
         }
-        if next <= history.next() {
-            cursor.next = cursor.next.max(next);
-        }
+        cursor.next = next;
         let idle = next >= history.next();
         let revision = if idle { keyspace.revision } else { Revision::new(next.get() - 1) };
         Ok(Poll { events, revision, idle })
