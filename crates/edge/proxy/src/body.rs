@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use synod_routing::is_trailer_allowed;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::counters::Held;
 use crate::link::Link;
@@ -107,8 +107,28 @@ pub(crate) struct Upstream {
     /// Goes back to the pool when the body has ended, and is closed when it is dropped before.
     lease: Option<Lease>,
     progress: Progress,
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Deadline,
     _in_flight: InFlight,
+}
+
+/// When an answer must be complete. Its timer is made when there is something to wait for, which
+/// for most answers there never is.
+enum Deadline {
+    At(Instant),
+    Never,
+    Timer(Pin<Box<Sleep>>),
+}
+
+impl Deadline {
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::At(at) = *self {
+            *self = Self::Timer(Box::pin(sleep_until(at)));
+        }
+        match self {
+            Self::Timer(timer) => timer.as_mut().poll(cx),
+            Self::At(_) | Self::Never => Poll::Pending,
+        }
+    }
 }
 
 /// Counts a request as in flight until it is dropped.
@@ -130,9 +150,10 @@ impl Upstream {
         inner: Incoming,
         lease: Lease,
         progress: Progress,
-        deadline: Option<Pin<Box<Sleep>>>,
+        deadline: Option<Instant>,
         in_flight: InFlight,
     ) -> Self {
+        let deadline = deadline.map_or(Deadline::Never, Deadline::At);
         let mut this =
             Self { inner, lease: Some(lease), progress, deadline, _in_flight: in_flight };
         if this.inner.is_end_stream() {
@@ -166,8 +187,7 @@ impl Upstream {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let Some(deadline) = &mut self.deadline else { return Poll::Pending };
-                ready!(deadline.as_mut().poll(cx));
+                ready!(self.deadline.poll_over(cx));
                 self.lease = None;
                 Poll::Ready(Some(Err("the route's time is over".into())))
             }

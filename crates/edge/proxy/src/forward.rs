@@ -1,6 +1,5 @@
 //! One request's way: sanitize → route → pick → send → answer.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use synod_routing::{Cause, ClusterId, Host, Listener, Protocol, Refusal, without_params};
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::answer::answer;
 use crate::body::{InFlight, Progress, RequestBody, ResponseBody, Upstream};
@@ -91,7 +90,7 @@ async fn handle(
     let (mut parts, body) = response.into_parts();
     parts.version = Version::HTTP_11;
     strip_response(&mut parts.headers);
-    let deadline: Option<Pin<Box<Sleep>>> = deadline.map(|(at, _)| Box::pin(sleep_until(at)));
+    let deadline = deadline.map(|(at, _)| at);
     let body = Upstream::new(body, lease, outbound.progress, deadline, in_flight);
     Ok(Response::from_parts(parts, ResponseBody::Upstream(body)))
 }

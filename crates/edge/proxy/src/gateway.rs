@@ -82,7 +82,8 @@ pub struct Gateway {
     address: SocketAddr,
     applied: watch::Receiver<Revision>,
     rejected: Arc<Mutex<Vec<Rejected>>>,
-    tasks: Tasks,
+    /// Beside the proxy's tasks, so that it can end before them.
+    following: Tasks,
 }
 
 impl Gateway {
@@ -112,8 +113,9 @@ impl Gateway {
             rejected: Arc::clone(&rejected),
         };
         let watch = follower.load().await?;
-        tasks.spawn(FOLLOW, follower.run(watch));
-        Ok(Self { proxy, address, applied, rejected, tasks })
+        let following = tasks.child();
+        following.spawn(FOLLOW, follower.run(watch));
+        Ok(Self { proxy, address, applied, rejected, following })
     }
 
     /// The port of the gateway's listener.
@@ -144,10 +146,9 @@ impl Gateway {
     /// Stops following the store and accepting, and lets requests be answered until `deadline` is
     /// over. The recorded addresses stay, so that a restart takes them again.
     pub async fn shutdown(&self, deadline: Duration) {
-        self.tasks.cancel();
-        self.proxy.shutdown(deadline).await;
         // The tree logs who was cut off.
-        let _ = self.tasks.shutdown(Duration::ZERO).await;
+        let _ = self.following.shutdown(deadline).await;
+        self.proxy.shutdown(deadline).await;
     }
 }
 

@@ -22,6 +22,8 @@ use crate::{Counters, Counts, Options};
 const ACCEPT: TaskKind = TaskKind::new("proxy-accept").waits();
 const CONNECTION: TaskKind = TaskKind::new("proxy-connection").waits();
 const SWEEP: TaskKind = TaskKind::new("proxy-sweep");
+/// How long connections that nobody uses any more get to be closed.
+const UPSTREAMS_DEADLINE: Duration = Duration::from_secs(1);
 /// How often old connections to endpoints are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 /// How long a listener rests when no connection can be accepted, such as for want of descriptors.
@@ -169,7 +171,7 @@ impl Proxy {
         self.listeners.lock().clear();
         // The tree logs who was cut off.
         let _ = self.tasks.shutdown(deadline).await;
-        let _ = self.upstreams.shutdown(Duration::ZERO).await;
+        let _ = self.upstreams.shutdown(UPSTREAMS_DEADLINE).await;
     }
 
     fn spawn_sweep(&self) {

@@ -298,6 +298,41 @@ async fn tcp_ports_are_reached_by_their_address() {
 }
 
 #[tokio::test]
+async fn shutdown_answers_what_has_begun() {
+    let world = World::new().await;
+    world.put("apps/shop", &shop(&[])).await;
+    let (got, mut has_request) = tokio::sync::watch::channel(false);
+    let (release, released) = tokio::sync::watch::channel(false);
+    let upstream = scripted(move |_, mut socket| {
+        let (got, mut released) = (got.clone(), released.clone());
+        async move {
+            read_until(&mut socket, "\r\n\r\n").await;
+            got.send_replace(true);
+            released.wait_for(|open| *open).await.unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate";
+            socket.write_all(answer).await.unwrap();
+            read_to_end(&mut socket).await;
+        }
+    });
+    world.register("stock", upstream.await, Health::Passing).await;
+    let idle_address = SocketAddr::from(([127, 0, 0, 1], world.gateway.port()));
+    let mut idle = TcpStream::connect(idle_address).await.unwrap();
+    let asked = world.get("stock.shop.localhost", "/");
+    let ended = async {
+        soon(has_request.wait_for(|has| *has)).await.unwrap();
+        let shutdown = world.gateway.shutdown(crate::world::SOON);
+        let seen = async {
+            // The idle connection's end says that the shutdown has begun.
+            read_to_end(&mut idle).await;
+            release.send(true).unwrap();
+        };
+        soon(async { tokio::join!(shutdown, seen) }).await;
+    };
+    let (answer, ()) = tokio::join!(asked, ended);
+    assert_eq!(answer, (200, "late".to_owned()));
+}
+
+#[tokio::test]
 async fn a_taken_gateway_port_is_an_error() {
     let taken = tokio::net::TcpListener::bind((IpAddr::V4(Ipv4Addr::LOCALHOST), 0)).await.unwrap();
     let options = GatewayOptions::new(taken.local_addr().unwrap());
