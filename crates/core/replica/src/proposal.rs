@@ -102,6 +102,7 @@ impl Replica {
         self.wal.on_durable(ticket);
         self.protocol.on_durable(ticket);
         self.apply_committed(now);
+        self.resume_snapshot();
     }
 
     fn apply_committed(&mut self, now: Time) {

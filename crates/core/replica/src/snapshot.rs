@@ -19,6 +19,10 @@ use crate::{Answer, DiskJob, Error, Lane, Output, Replica, Token};
 
 const MAGIC: [u8; 8] = *b"SYNODSNP";
 
+/// A snapshot is synced whenever this much has been written, so that its end does not come as one
+/// long stall of the disk, in which the log would wait too.
+const SYNC_AFTER_BYTES: u64 = 1 << 20;
+
 /// Snapshots kept.
 const KEPT: usize = 2;
 
@@ -99,8 +103,12 @@ struct Cutting {
     chunks: u64,
     /// Where the next frame goes.
     offset: u64,
+    /// How far it is synced.
+    synced: u64,
     /// The job on its way.
     ticket: Ticket,
+    /// That job is done, and the next waits for the log.
+    is_waiting: bool,
     /// Whether that job is the last.
     is_last: bool,
     /// Who waits for it.
@@ -188,7 +196,9 @@ impl Replica {
             cursor: self.keyspaces.begin_snapshot(),
             chunks: 0,
             offset: 0,
+            synced: 0,
             ticket,
+            is_waiting: false,
             is_last: false,
             tokens,
         };
@@ -200,21 +210,44 @@ impl Replica {
 
     /// Other jobs of the lane only remove files; nothing follows them.
     pub(crate) fn on_snapshot_durable(&mut self, ticket: Ticket) {
-        let Some(cutting) = self.cutter.cutting.take_if(|cutting| cutting.ticket == ticket) else {
+        let Some(mut cutting) = self.cutter.cutting.take_if(|cutting| cutting.ticket == ticket)
+        else {
             return;
         };
-        if cutting.is_last { self.end_snapshot(&cutting) } else { self.continue_snapshot(cutting) }
+        if cutting.is_last {
+            self.end_snapshot(&cutting);
+        } else if self.wal.is_settled() {
+            self.continue_snapshot(cutting);
+        } else {
+            // While the log is busy each of its batches makes way for one chunk, so that a
+            // snapshot takes a share of the disk and not as much as it can get.
+            cutting.is_waiting = true;
+            self.cutter.cutting = Some(cutting);
+        }
+    }
+
+    /// A batch of the log is durable: the snapshot may go on.
+    pub(crate) fn resume_snapshot(&mut self) {
+        if let Some(cutting) = self.cutter.cutting.take_if(|cutting| cutting.is_waiting) {
+            self.continue_snapshot(cutting);
+        }
     }
 
     fn continue_snapshot(&mut self, mut cutting: Cutting) {
         let bytes_max = self.options.snapshot_chunk_bytes;
         let ticket = self.cutter.next_ticket();
         cutting.ticket = ticket;
+        cutting.is_waiting = false;
         let file = cutting.draft();
         let ops = match self.keyspaces.next_chunk(&mut cutting.cursor, bytes_max) {
             Ok(Some(chunk)) => {
                 cutting.chunks += 1;
-                vec![cutting.write(FrameKind::SnapshotChunk, &chunk), DiskOp::Sync { file }]
+                let mut ops = vec![cutting.write(FrameKind::SnapshotChunk, &chunk)];
+                if cutting.offset - cutting.synced >= SYNC_AFTER_BYTES {
+                    cutting.synced = cutting.offset;
+                    ops.push(DiskOp::Sync { file });
+                }
+                ops
             }
             Ok(None) => {
                 self.keyspaces.end_snapshot(&cutting.cursor);

@@ -5,7 +5,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 
 use synod_base::Time;
 use synod_keyspace::{Origin, Request};
-use synod_replica::{Answer as Replied, DiskJob, Input, Output, Outputs, Replica, Token, WatchId};
+use synod_replica::{
+    Answer as Replied, DiskJob, Input, Lane, Output, Outputs, Replica, Token, WatchId,
+};
 use synod_store::{Error, WatchBatch};
 use tokio::sync::mpsc;
 
@@ -25,12 +27,28 @@ pub(crate) struct CoreThread {
     clock: Clock,
     mailbox: Mailbox,
     messages: Receiver<Message>,
-    /// `None` once the thread is ending: that ends the writer thread too.
-    disk: Option<Sender<DiskJob>>,
+    /// `None` once the thread is ending: that ends the writer threads too.
+    disk: Option<Disk>,
     waiting: HashMap<Token, (Waiter, Place)>,
     watches: HashMap<WatchId, mpsc::Sender<Result<WatchBatch, Error>>>,
     last_number: u64,
     is_shutting_down: bool,
+}
+
+/// A writer thread per lane: nobody may wait for a snapshot's sync but the snapshot.
+pub(crate) struct Disk {
+    pub(crate) log: Sender<DiskJob>,
+    pub(crate) snapshot: Sender<DiskJob>,
+}
+
+impl Disk {
+    /// A writer that has ended has reported why; the report is on its way.
+    fn send(&self, job: DiskJob) {
+        let _ = match job.lane {
+            Lane::Log => self.log.send(job),
+            Lane::Snapshot => self.snapshot.send(job),
+        };
+    }
 }
 
 /// Who waits for an answer, and for which kind.
@@ -48,7 +66,7 @@ impl CoreThread {
         clock: Clock,
         mailbox: Mailbox,
         messages: Receiver<Message>,
-        disk: Sender<DiskJob>,
+        disk: Disk,
     ) -> Self {
         Self {
             replica,
@@ -142,9 +160,7 @@ impl CoreThread {
         for output in outputs.drain(..) {
             match output {
                 Output::Disk(job) => {
-                    let disk = self.disk.as_ref().expect("no job comes after a halt");
-                    // A writer that has ended has reported why; the report is on its way.
-                    let _ = disk.send(job);
+                    self.disk.as_ref().expect("no job comes after a halt").send(job);
                 }
                 Output::Halt { reason } => {
                     tracing::error!(reason, "the member stopped");

@@ -1,12 +1,13 @@
 //! A member of the store: threads and files around the replica.
 //!
 //! Nothing is decided here. The core thread owns the [`Replica`](synod_replica::Replica): it takes
-//! what handles ask and what the disk reports, steps, and carries out what comes of it. The writer
-//! thread executes disk operations in order. Everything waits in one channel, so the order in
-//! which the replica sees things is the order in which they happened.
+//! what handles ask and what the disk reports, steps, and carries out what comes of it. Two writer
+//! threads execute disk operations in order, one the log's and one the snapshots'. Everything waits
+//! in one mailbox, so the order in which the replica sees things is the order in which they
+//! happened.
 //!
 //! ```text
-//! MemberStore ──requests──▶ core thread ──disk jobs──▶ writer thread
+//! MemberStore ──requests──▶ core thread ──disk jobs──▶ writer threads
 //!      ▲                     │      ▲                      │
 //!      └──answers, batches───┘      └──────completions─────┘
 //! ```

@@ -8,13 +8,13 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use synod_base::{ClusterId, MemberId};
-use synod_replica::{Identity, RecoveryReport, Replica};
+use synod_replica::{DiskJob, Identity, RecoveryReport, Replica};
 use synod_sys::lock::{self, LockFile};
 use synod_task::Tasks;
 use thiserror::Error as ThisError;
 
 use crate::clock::Clock;
-use crate::core_thread::CoreThread;
+use crate::core_thread::{CoreThread, Disk};
 use crate::directory::Directory;
 use crate::mailbox::{Mailbox, Message};
 use crate::store::MemberStore;
@@ -106,11 +106,17 @@ impl Member {
         }
 
         let (mailbox, messages) = Mailbox::new();
-        let (disk, jobs) = mpsc::channel();
+        let (log, log_jobs) = mpsc::channel();
+        let (snapshot, snapshot_jobs) = mpsc::channel();
+        let disk = Disk { log, snapshot };
         let core = CoreThread::new(replica, clock, mailbox.clone(), messages, disk);
-        let (files, writer_mailbox) = (Files::new(data_dir), mailbox.clone());
+        let writer = |jobs: mpsc::Receiver<DiskJob>| {
+            let (files, mailbox) = (Files::new(data_dir.clone()), mailbox.clone());
+            move || writer::run(files, &jobs, &mailbox)
+        };
         let threads = vec![
-            thread("synod-writer", move || writer::run(files, &jobs, &writer_mailbox))?,
+            thread("synod-log", writer(log_jobs))?,
+            thread("synod-snapshot", writer(snapshot_jobs))?,
             thread("synod-core", move || core.run(outputs))?,
         ];
         Ok(Self { mailbox, tasks: tasks.child(), threads, report, identity, _lock: lock })

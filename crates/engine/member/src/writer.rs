@@ -1,4 +1,4 @@
-//! The writer thread: executes disk operations in order, and reports.
+//! A writer thread: executes the disk operations of one lane in order, and reports.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -28,7 +28,7 @@ pub(crate) fn run(mut files: Files, jobs: &Receiver<DiskJob>, mailbox: &Mailbox)
     }
 }
 
-/// The open files of a data directory.
+/// The files of a data directory that this thread has open.
 pub(crate) struct Files {
     directory: PathBuf,
     open: HashMap<FileName, File>,
