@@ -13,6 +13,8 @@ use synod_store::{Consistency, KeyRange, Op, Put, RangeRequest, SYNOD, Store, Tx
 
 const IN_FLIGHT: usize = 64;
 const PUTS: usize = 200_000;
+/// Puts per round while the snapshot's end is looked out for, and in what it is compared with.
+const ROUND: usize = 10_000;
 const KEYS: usize = 1_000_000;
 const VALUE_LEN: usize = 256;
 
@@ -22,6 +24,11 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|role| role == "restart") {
+        let directory = args.next().expect("the directory to open");
+        return runtime.block_on(restart(Path::new(&directory)));
+    }
     let parent = std::env::var_os("SYNOD_BENCH_DIR").unwrap_or(std::env::temp_dir().into());
     let directory = tempfile::tempdir_in(parent).expect("a directory");
     runtime.block_on(async {
@@ -32,10 +39,12 @@ fn main() {
 
 async fn durable_puts(directory: &Path) {
     let member = Member::open(Options::new(directory)).expect("an empty directory");
+    let cpu = cpu_seconds();
     let (elapsed, mut latencies) = put_keys(&member.store(), 0..PUTS, KEYS).await;
+    let cpu = (cpu_seconds() - cpu) / PUTS as f64 * 1e6;
     report("put/durable/1-in-flight", &mut put_one_by_one(&member.store()).await);
     let rate = PUTS as f64 / elapsed.as_secs_f64();
-    println!("put/durable/64-in-flight: {rate:.0}/s");
+    println!("put/durable/64-in-flight: {rate:.0}/s, {cpu:.1} us of CPU per put");
     report("put/durable/64-in-flight", &mut latencies);
     member.shutdown().await;
 }
@@ -51,7 +60,10 @@ async fn large_state(directory: &Path) {
     println!("fill/1M-keys: {:.1} s", started.elapsed().as_secs_f64());
     println!("rss/1M-keys: {} MB", resident_mb());
 
-    let (_, mut before) = put_keys(&store, 0..PUTS, KEYS).await;
+    let mut before = Vec::new();
+    for round in 0..PUTS / ROUND {
+        before.append(&mut put_keys(&store, round * ROUND..(round + 1) * ROUND, KEYS).await.1);
+    }
     report("put/64-in-flight/before-snapshot", &mut before);
     let snapshot = {
         let store = store.clone();
@@ -64,8 +76,8 @@ async fn large_state(directory: &Path) {
     let mut during = Vec::new();
     let mut round = 0;
     while !snapshot.is_finished() {
-        let from = round * 10_000 % KEYS;
-        during.append(&mut put_keys(&store, from..from + 10_000, KEYS).await.1);
+        let from = round * ROUND % KEYS;
+        during.append(&mut put_keys(&store, from..from + ROUND, KEYS).await.1);
         round += 1;
     }
     let took = snapshot.await.expect("it ran");
@@ -81,17 +93,25 @@ async fn large_state(directory: &Path) {
             println!("  {} {} MB", file.file_name().display(), len >> 20);
         }
     }
+    // In a process of its own, so that its memory is what a restarted member needs.
+    let program = std::env::current_exe().expect("this program has a path");
+    let child = std::process::Command::new(program).arg("restart").arg(directory).status();
+    assert!(child.expect("this program can be started again").success());
+}
+
+async fn restart(directory: &Path) {
     let started = Instant::now();
-    let member = Member::open(options).expect("intact");
+    let member = Member::open(Options::new(directory)).expect("intact");
     let all = RangeRequest { count_only: true, ..RangeRequest::new(SYNOD, KeyRange::all()) };
     let found = member.store().range(all, Consistency::Linearizable).await.expect("readable");
     println!(
-        "restart/1M-keys: {:.2} s until the first read ({} keys, {} entries replayed)",
+        "restart/1M-keys: {:.2} s until the first read, {:.2} s of CPU ({} keys, {} entries replayed)",
         started.elapsed().as_secs_f64(),
+        cpu_seconds(),
         found.count,
         member.recovery_report().replayed
     );
-    println!("rss/after-restart: {} MB (peak of this process {} MB)", resident_mb(), peak_mb());
+    println!("rss/after-restart: {} MB (peak {} MB)", resident_mb(), peak_mb());
     member.shutdown().await;
 }
 
@@ -164,6 +184,16 @@ fn resident_mb() -> u64 {
 
 fn peak_mb() -> u64 {
     status_mb("VmHWM:")
+}
+
+/// CPU time of this process so far, which tells more than the clock on a machine that is busy with
+/// other things; zero where the system does not tell.
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // User and system time are the fields 14 and 15, in hundredths of a second; the second field
+    // is the name in brackets.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// A figure of this process in MB; zero where the system does not tell.
