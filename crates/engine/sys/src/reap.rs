@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustix::process::{WaitOptions, waitpid};
+use rustix::process::{WaitOptions, wait};
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum Reaped {
 /// Never in practice.
 pub fn any() -> io::Result<Reaped> {
     loop {
-        return match waitpid(None, WaitOptions::NOHANG) {
+        return match wait(WaitOptions::NOHANG) {
             Ok(None) => Ok(Reaped::StillRunning),
             Ok(Some((pid, status))) => {
                 let end = match (status.exit_status(), status.terminating_signal()) {

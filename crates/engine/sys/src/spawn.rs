@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -125,6 +125,17 @@ pub fn close_on_exec() {
         // SAFETY: only sets a flag; a number that is no descriptor is refused.
         unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
+}
+
+/// Takes what this process was given as standard input, and leaves `/dev/null` there, so that
+/// dropping what was taken closes it.
+///
+/// # Errors
+/// When there is no standard input, or no `/dev/null`.
+pub fn take_stdin() -> io::Result<OwnedFd> {
+    let taken = io::stdin().as_fd().try_clone_to_owned()?;
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(taken)
 }
 
 /// A pipe: the end to read and the end to write. Neither is inherited.
