@@ -10,6 +10,17 @@
 //! - [`log`] reads what instances printed, with or without a daemon; [`offline`] ends them without
 //!   one.
 
-#![cfg_attr(not(test), warn(clippy::unwrap_used))]
-
+mod agent;
+mod assignment_record;
+mod clock;
+mod driver;
+mod environment;
+mod instance_directory;
 pub mod log;
+pub mod offline;
+mod probe;
+pub mod shim;
+mod start_check;
+
+pub use agent::{Agent, AgentOptions, Error};
+pub use environment::service_environment;

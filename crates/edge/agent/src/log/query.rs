@@ -237,6 +237,7 @@ impl Merge {
 }
 
 /// Where to begin in a slot.
+#[derive(Clone, Copy)]
 enum Start {
     /// At the beginning of what is kept.
     Beginning,

@@ -54,6 +54,11 @@ impl LogWriter {
         self.dropped
     }
 
+    /// Why the last lines could not be written; `None` while all is well.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.missing.as_ref().map(|(_, reason)| reason.as_str())
+    }
+
     /// Takes what the instance printed, and writes the lines that it completes.
     pub(crate) fn print(&mut self, at_us: u64, stream: Stream, bytes: &[u8]) {
         let mut partial = std::mem::take(self.partial(stream));

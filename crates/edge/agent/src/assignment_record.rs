@@ -1,0 +1,93 @@
+//! What the agent keeps on disk of an instance that it started.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use synod_manifest::Service;
+use synod_sys::cgroup::Cgroup;
+use synod_sys::process::{Process, signal_group, with_environment};
+use synod_sys::signal::Signal;
+
+use crate::instance_directory::InstanceDirectory;
+
+/// How long killed processes may take to be gone. The kernel ends them at their next step, but for
+/// one that waits for a broken disk.
+const CLEAR_MAX: Duration = Duration::from_secs(5);
+const CLEAR_LOOK: Duration = Duration::from_millis(5);
+
+/// The environment variable that marks a shim and all that descends from it.
+pub(crate) const MARK: &str = "SYNOD_RUN";
+
+/// What was started, enough to take it up again after a restart, and to clean up after it when its
+/// shim is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AssignmentRecord {
+    pub(crate) app: String,
+    /// The instance's id.
+    pub(crate) instance: String,
+    pub(crate) slot: u32,
+    /// When the instance was made; tells it from a later one of the same id.
+    pub(crate) created_ms: u64,
+    /// The service as it was started.
+    pub(crate) service: Service,
+    /// The job's version.
+    pub(crate) version: String,
+    pub(crate) ports: BTreeMap<String, u16>,
+    /// The value of [`MARK`] in the environment of all its processes.
+    pub(crate) mark: String,
+    pub(crate) cgroup: Option<PathBuf>,
+}
+
+impl AssignmentRecord {
+    /// Kills whatever is left of the instance, its shim too, and waits until it is gone.
+    ///
+    /// Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// When something can't be killed or does not end.
+    pub(crate) fn clear(&self, directory: &InstanceDirectory) -> io::Result<()> {
+        let cgroup = self.cgroup.clone().map(Cgroup::at);
+        let started = directory.start().ok().flatten();
+        let group = started.map(|started| Process::from(started.instance));
+        let mark = format!("{MARK}={}", self.mark);
+        let deadline = Instant::now() + CLEAR_MAX;
+        loop {
+            // The group's id is only ours while its first process is there.
+            if let Some(first) = group.filter(Process::is_running) {
+                signal_group(first.pid, Signal::KILL)?;
+            }
+            if let Some(cgroup) = &cgroup {
+                cgroup.kill()?;
+            }
+            let marked = with_environment(&mark);
+            for process in &marked {
+                process.signal(Signal::KILL)?;
+            }
+            let left = cgroup.as_ref().map_or(Ok(Vec::new()), Cgroup::pids)?;
+            let is_left = |pid: &u32| Process::find(*pid).is_some();
+            let first_left = group.is_some_and(|first| first.is_running());
+            if marked.is_empty() && !first_left && !left.iter().any(is_left) {
+                break;
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("processes of {} do not end: {left:?} {marked:?}", self.instance),
+                ));
+            }
+            thread::sleep(CLEAR_LOOK);
+        }
+        // Version 1 keeps a group until the kernel has let go of its last process.
+        while let Some(Err(_)) = cgroup.as_ref().map(Cgroup::remove) {
+            if Instant::now() > deadline {
+                break;
+            }
+            thread::sleep(CLEAR_LOOK);
+        }
+        Ok(())
+    }
+}
