@@ -206,6 +206,12 @@ impl FrameStream {
         framed_len(u32_at(header, 8) as usize)
     }
 
+    /// Where the frame claims that its batch began, unchecked as in
+    /// [`claimed_len`](Self::claimed_len).
+    pub(crate) fn claimed_batch(header: &[u8; FRAME_HEADER_LEN]) -> u32 {
+        u32_at(header, 20)
+    }
+
     fn seed(&self, offset: u64) -> u64 {
         let mut place = [0; 17];
         place[0] = self.class;

@@ -128,8 +128,12 @@ impl<'a> SegmentBytes<'a> {
         };
         let dirty_until = flaw + last_dirty + 1;
         // Frames begin at multiples of 8, so these are all the places where one can lie.
+        // What does not even claim to prove anything is not checked: a checksum costs the length
+        // that it claims.
         let proof = (flaw + 8..dirty_until).step_by(8).find(|offset| {
-            self.frame_at(*offset).is_ok_and(|frame| frame.head.batch as usize > flaw)
+            let header = self.bytes[*offset..].first_chunk();
+            let claim = header.map_or(0, FrameStream::claimed_batch) as usize;
+            (flaw + 1..=*offset).contains(&claim) && self.frame_at(*offset).is_ok()
         });
         match proof {
             Some(_) => damaged("a broken record although a later one proves that it was durable"),
