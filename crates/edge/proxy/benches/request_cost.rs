@@ -1,7 +1,8 @@
 //! What one HTTP/1.1 request costs the proxy, in CPU time.
 //!
 //! Endpoint, proxy and load run as processes of their own, so that the proxy's CPU time is its
-//! own; requests per second depend on what else the machine does, the cost does much less.
+//! own; requests per second depend on what else the machine does, the cost does less. The same load
+//! through a relay that only copies bytes tells what the system calls alone cost on this machine.
 //!
 //! ```text
 //! cargo bench -p synod-proxy --bench request_cost               our proxy
@@ -38,26 +39,32 @@ fn main() {
     match *words {
         [] => compare(),
         ["upstream"] => runtime.block_on(upstream()),
+        ["relay", upstream] => runtime.block_on(relay(upstream.parse().unwrap())),
         ["proxy", upstream] => runtime.block_on(proxy(upstream.parse().unwrap())),
         ["load", target, ref pids @ ..] => {
             let pids: Vec<u32> = pids.iter().map(|pid| pid.parse().unwrap()).collect();
             runtime.block_on(load(target.parse().unwrap(), &pids));
         }
-        _ => panic!("usage: request_cost [upstream | proxy ADDRESS | load ADDRESS PID..]"),
+        _ => panic!(
+            "usage: request_cost [upstream | relay ADDRESS | proxy ADDRESS | load ADDRESS PID..]"
+        ),
     }
 }
 
 fn compare() {
     let (mut upstream, endpoint) = start(&["upstream"]);
-    let (mut proxy, address) = start(&["proxy", &endpoint]);
-    let pid = proxy.id().to_string();
-    let me = std::env::current_exe().unwrap();
-    let load = Command::new(me).args(["load", &address, &pid]).status();
-    for child in [&mut proxy, &mut upstream] {
+    for role in ["relay", "proxy"] {
+        let (mut child, address) = start(&[role, &endpoint]);
+        let pid = child.id().to_string();
+        println!("{role}");
+        let me = std::env::current_exe().unwrap();
+        let load = Command::new(me).args(["load", &address, &pid]).status();
         child.kill().unwrap();
         child.wait().unwrap();
+        assert!(load.unwrap().success());
     }
-    assert!(load.unwrap().success());
+    upstream.kill().unwrap();
+    upstream.wait().unwrap();
 }
 
 /// Starts one of the roles and returns the address it prints.
@@ -92,6 +99,20 @@ async fn upstream() {
     }
 }
 
+async fn relay(endpoint: SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("{}", listener.local_addr().unwrap());
+    loop {
+        let (mut client, _) = listener.accept().await.unwrap();
+        tokio::spawn(async move {
+            let mut upstream = TcpStream::connect(endpoint).await.unwrap();
+            client.set_nodelay(true).unwrap();
+            upstream.set_nodelay(true).unwrap();
+            drop(tokio::io::copy_bidirectional(&mut client, &mut upstream).await);
+        });
+    }
+}
+
 async fn proxy(endpoint: SocketAddr) {
     let route = |host: &str, path: &str| Route {
         name: "bench".into(),
@@ -122,9 +143,11 @@ async fn load(target: SocketAddr, pids: &[u32]) {
     let clients: Vec<_> =
         (0..CONNECTIONS).map(|_| tokio::spawn(client(target, begin, end))).collect();
     tokio::time::sleep_until(begin.into()).await;
+    let user_before: f64 = pids.iter().map(|pid| user_seconds(*pid)).sum();
     let cpu_before: Duration = pids.iter().map(|pid| cpu(*pid)).sum();
     tokio::time::sleep_until(end.into()).await;
     let spent = pids.iter().map(|pid| cpu(*pid)).sum::<Duration>() - cpu_before;
+    let user = pids.iter().map(|pid| user_seconds(*pid)).sum::<f64>() - user_before;
     let mut took = Vec::new();
     for client in clients {
         took.extend(client.await.unwrap());
@@ -132,13 +155,15 @@ async fn load(target: SocketAddr, pids: &[u32]) {
     took.sort_unstable();
     let count = took.len();
     let at = |share: f64| took[((count - 1) as f64 * share) as usize];
-    println!("requests          {count} in {MEASURED:?} over {CONNECTIONS} connections");
-    println!("requests/s        {:.0}", count as f64 / MEASURED.as_secs_f64());
-    println!("latency           p50 {:?}, p99 {:?}", at(0.50), at(0.99));
+    println!("  requests         {count} in {MEASURED:?} over {CONNECTIONS} connections");
+    println!("  requests/s       {:.0}", count as f64 / MEASURED.as_secs_f64());
+    println!("  latency          p50 {:?}, p99 {:?}", at(0.50), at(0.99));
     if !pids.is_empty() {
-        println!("CPU per request   {:.1} µs", spent.as_secs_f64() * 1e6 / count as f64);
+        let each = |seconds: f64| seconds * 1e6 / count as f64;
+        let (all, user) = (each(spent.as_secs_f64()), each(user));
+        println!("  CPU per request  {all:.1} µs, of it {user:.1} µs outside the kernel");
         let rss: u64 = pids.iter().map(|pid| rss_kib(*pid)).sum();
-        println!("resident          {:.1} MiB", rss as f64 / 1024.0);
+        println!("  resident         {:.1} MiB", rss as f64 / 1024.0);
     }
 }
 
@@ -176,6 +201,14 @@ fn cpu(pid: u32) -> Duration {
     };
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     Duration::from_nanos(threads.filter_map(of_thread).sum())
+}
+
+/// The time a process spent outside the kernel, by the clock's ticks of 10 ms.
+fn user_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The name in parentheses may hold spaces; user time is the 12th field after it.
+    let after_name = stat.rsplit(')').next().unwrap();
+    after_name.split_whitespace().nth(11).unwrap().parse::<f64>().unwrap() / 100.0
 }
 
 fn rss_kib(pid: u32) -> u64 {

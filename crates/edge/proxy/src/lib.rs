@@ -14,6 +14,10 @@
 //! answered by a stream reset rather than by 400; a header section over the size limit is refused
 //! by the library, and one over the count limit by us, both with 431. Extended CONNECT (WebSocket
 //! over HTTP/2, RFC 8441) is not served.
+//!
+//! Not here yet: TLS, a cap on client connections, a deadline for clients that do not read their
+//! answer, a lower bound on the rate of bodies, and ejection of endpoints that keep failing (one
+//! that takes no connection is passed over, for that request).
 
 mod answer;
 mod body;

@@ -1,5 +1,6 @@
 //! The proxy from outside: bytes in, bytes out.
 
+mod agreement;
 mod bad_requests;
 mod forwarding;
 mod gateway;
