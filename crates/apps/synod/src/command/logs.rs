@@ -1,0 +1,153 @@
+//! `synod logs`.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use synod_agent::log::{Level, LogLine};
+
+use super::{Output, Session, named};
+use crate::client::{Client, Lines};
+use crate::launch;
+use crate::outcome::{Exit, Failure};
+use crate::terminal::{Terminal, Tone};
+
+/// Show what services printed.
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The services [default: all of the app]
+    #[arg(value_name = "SERVICE")]
+    services: Vec<String>,
+
+    /// The app [default: the one that has the services, of ./app.toml, or the only one]
+    #[arg(long, value_name = "APP")]
+    app: Option<String>,
+
+    /// Go on with what is printed from now on
+    #[arg(long, short)]
+    follow: bool,
+
+    /// Only the last lines
+    #[arg(long, value_name = "LINES")]
+    tail: Option<usize>,
+
+    /// Only what was printed in the last while, such as 10m
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    since: Option<Duration>,
+
+    /// How to print; json is one object a line
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(crate) async fn run(session: &Session, args: &LogsArgs) -> Result<Exit> {
+    let client = launch::ensure(&session.data_dir, &session.terminal).await?;
+    let (app, services) = which(&client, args).await?;
+    let since_ms = args.since.map(ago_ms).transpose()?;
+    let mut lines = open(&client, &app, &services, args.tail, since_ms, args.follow).await?;
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(interrupted);
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut interrupted => return Ok(Exit::Interrupted),
+            line = lines.next::<LogLine>() => match line? {
+                Some(line) => print(&line, args.output, &session.terminal)?,
+                None => return Ok(Exit::Done),
+            },
+        }
+    }
+}
+
+async fn which(client: &Client, args: &LogsArgs) -> Result<(String, BTreeSet<String>)> {
+    let mut app = match &args.app {
+        Some(app) => Some(named::app(client, Some(app)).await?),
+        None => None,
+    };
+    let mut services = BTreeSet::new();
+    for word in &args.services {
+        let found = match &app {
+            Some(app) if !word.contains('/') => {
+                named::Named { app: app.clone(), service: word.clone() }
+            }
+            _ => named::service(client, word).await?,
+        };
+        if app.as_ref().is_some_and(|app| *app != found.app) {
+            return Err(Failure::new(Exit::Usage, "logs are shown of one app at a time").into());
+        }
+        app = Some(found.app);
+        services.insert(found.service);
+    }
+    match app {
+        Some(app) => Ok((app, services)),
+        None => Ok((named::app(client, None).await?, services)),
+    }
+}
+
+/// Starts the stream of log lines.
+pub(crate) async fn open(
+    client: &Client,
+    app: &str,
+    services: &BTreeSet<String>,
+    tail: Option<usize>,
+    since_ms: Option<u64>,
+    follow: bool,
+) -> Result<Lines> {
+    let mut path = format!("/v1/apps/{app}/logs?follow={follow}");
+    if !services.is_empty() {
+        let services: Vec<&str> = services.iter().map(String::as_str).collect();
+        path.push_str(&format!("&service={}", services.join(",")));
+    }
+    if let Some(tail) = tail {
+        path.push_str(&format!("&tail={tail}"));
+    }
+    if let Some(since_ms) = since_ms {
+        path.push_str(&format!("&since_ms={since_ms}"));
+    }
+    client.stream(&path).await
+}
+
+fn ago_ms(ago: Duration) -> Result<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    let then = now.saturating_sub(ago);
+    u64::try_from(then.as_millis()).context("the clock is far ahead")
+}
+
+fn print(line: &LogLine, output: Output, terminal: &Terminal) -> Result<()> {
+    match output {
+        Output::Json => println!("{}", serde_json::to_string(line)?),
+        Output::Table => println!("{}", shown(line, terminal)),
+    }
+    Ok(())
+}
+
+/// A line as people read it: when, who, how important, what.
+pub(crate) fn shown(line: &LogLine, terminal: &Terminal) -> String {
+    let at = UNIX_EPOCH + Duration::from_micros(line.at_us);
+    let at = humantime::format_rfc3339_millis(at).to_string();
+    let time = at.get(11..23).unwrap_or(&at);
+    let who = format!("{}/{}", line.service, line.slot);
+    let mut text = format!("{} {} ", terminal.paint(Tone::Faint, time), who);
+    match line.level {
+        Some(level @ (Level::Error | Level::Warn)) => {
+            let (tone, word) = match level {
+                Level::Error => (Tone::Bad, "ERROR"),
+                _ => (Tone::Busy, "WARN"),
+            };
+            text.push_str(&format!("{} ", terminal.paint(tone, word)));
+        }
+        _ => {}
+    }
+    text.push_str(&visible(&line.text));
+    for (name, value) in &line.fields {
+        text.push_str(&terminal.paint(Tone::Faint, &visible(&format!(" {name}={value}"))));
+    }
+    text
+}
+
+/// A service must not be able to steer the terminal beyond colours.
+fn visible(text: &str) -> String {
+    let keep = |c: char| if c.is_control() && !matches!(c, '\t' | '\x1b') { '\u{fffd}' } else { c };
+    text.chars().map(keep).collect()
+}

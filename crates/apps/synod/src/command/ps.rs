@@ -1,0 +1,44 @@
+//! `synod ps`.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{Output, Session};
+use crate::client::{Client, Health};
+use crate::outcome::Exit;
+use crate::view::{PsView, instance_table, links};
+
+/// Show what runs.
+#[derive(Debug, Args)]
+pub(crate) struct PsArgs {
+    /// Only this app
+    #[arg(value_name = "APP")]
+    app: Option<String>,
+
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(crate) async fn run(session: &Session, args: &PsArgs) -> Result<Exit> {
+    let client = Client::new(&session.data_dir.socket());
+    if !client.is_up().await && args.output == Output::Table {
+        session.terminal.say("nothing runs: there is no daemon; `synod up FILE` starts an app");
+        return Ok(Exit::Done);
+    }
+    let health: Health = client.get("/v1/health").await?;
+    let view = PsView::new(&health, &client.apps(args.app.as_deref()).await?);
+    if args.output == Output::Json {
+        println!("{}", serde_json::to_string_pretty(&view)?);
+        return Ok(Exit::Done);
+    }
+    if view.instances.is_empty() {
+        session.terminal.say("nothing runs; `synod up FILE` starts an app");
+        return Ok(Exit::Done);
+    }
+    println!("{}", instance_table(&view.instances, &session.terminal, usize::MAX).join("\n"));
+    for app in view.apps.iter().filter(|app| !app.urls.is_empty()) {
+        println!("\n{}\n{}", app.app, links(app, &session.terminal).join("\n"));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,54 @@
+//! `synod services`.
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use synod_registry::Registration;
+
+use super::{Output, Session};
+use crate::client::Client;
+use crate::outcome::Exit;
+use crate::view::Table;
+
+/// Show who offers which service where.
+#[derive(Debug, Args)]
+pub(crate) struct ServicesArgs {
+    /// Only this app
+    #[arg(long, value_name = "APP")]
+    app: Option<String>,
+
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listing {
+    services: Vec<Registration>,
+}
+
+pub(crate) async fn run(session: &Session, args: &ServicesArgs) -> Result<Exit> {
+    let client = Client::new(&session.data_dir.socket());
+    let filter = args.app.as_ref().map(|app| format!("?app={app}")).unwrap_or_default();
+    let value: Value = client.get(&format!("/v1/services{filter}")).await?;
+    if args.output == Output::Json {
+        println!("{}", serde_json::to_string_pretty(&value)?);
+        return Ok(Exit::Done);
+    }
+    let listing: Listing = serde_json::from_value(value).context("the list is not understood")?;
+    let mut table = Table::new(["SERVICE", "INSTANCE", "HEALTH", "ADDRESS", "NODE"]);
+    for row in &listing.services {
+        let addresses: Vec<String> =
+            row.ports.values().map(|port| format!("{}:{}", row.address, port.number)).collect();
+        table.row([
+            format!("{}/{}", row.app, row.service).into(),
+            row.instance.as_str().into(),
+            json!(row.health).as_str().unwrap_or_default().into(),
+            addresses.join(" ").into(),
+            row.node.as_str().into(),
+        ]);
+    }
+    println!("{}", table.lines(&session.terminal, usize::MAX).join("\n"));
+    Ok(Exit::Done)
+}

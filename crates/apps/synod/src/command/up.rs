@@ -1,0 +1,100 @@
+//! `synod up`.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use http::Method;
+use synod_jobs::{Apply, Change, Plan, Row, Target};
+use synod_manifest::App;
+
+use super::{ManifestArgs, Session};
+use crate::builds::{self, When};
+use crate::client::Client;
+use crate::follow::{Follow, Reached};
+use crate::outcome::Exit;
+use crate::{launch, manifest_file};
+
+/// Start an app, or bring a running one to what its manifest says.
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+
+    /// Only print what would change
+    #[arg(long)]
+    plan: bool,
+
+    /// Leave the app running and return once it is ready
+    #[arg(long, short)]
+    detach: bool,
+
+    /// Run every build, changed or not
+    #[arg(long)]
+    build: bool,
+
+    /// With --detach: how long to wait until everything is ready
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = humantime::parse_duration)]
+    wait: Duration,
+}
+
+pub(crate) async fn run(session: &Session, args: &UpArgs) -> Result<Exit> {
+    let app = manifest_file::read(&args.manifest, &session.terminal)?;
+    if args.plan {
+        return plan(session, &app).await;
+    }
+    let when = if args.build { When::Always } else { When::Changed };
+    let name = app.name.clone();
+    let client = start(session, app, when, None).await?;
+    let mut follow = Follow::open(&client, &name, session.terminal).await?;
+    if args.detach {
+        return match follow.until_settled(args.wait).await? {
+            Reached::Settled => Ok(Exit::Done),
+            Reached::Interrupted => Ok(Exit::Interrupted),
+        };
+    }
+    follow.until_interrupted().await?;
+    session.terminal.say("stopping; Ctrl-C again kills");
+    super::down::stop_app(session, &client, &name).await?;
+    launch::shutdown_if_idle(&client, &session.data_dir).await?;
+    Ok(Exit::Interrupted)
+}
+
+async fn plan(session: &Session, app: &App) -> Result<Exit> {
+    let client = Client::new(&session.data_dir.socket());
+    let plan = if client.is_up().await {
+        let builds = builds::digests(app)?;
+        let apply = Apply { app: app.clone(), builds, orphan_after_ms: None };
+        client.call(Method::POST, "/v1/plan", Some(&apply)).await?
+    } else {
+        all_new(app)
+    };
+    println!("{plan}");
+    Ok(Exit::Done)
+}
+
+/// What `up` does where there is no daemon yet.
+fn all_new(app: &App) -> Plan {
+    let row = |target, name: &String| Row { target, name: name.clone(), change: Change::Create };
+    let services = app.services.keys().map(|name| row(Target::Service, name));
+    let routes = app.routes.keys().map(|name| row(Target::Route, name));
+    Plan { app: app.name.clone(), rows: services.chain(routes).collect() }
+}
+
+/// Builds and applies the app.
+pub(crate) async fn start(
+    session: &Session,
+    app: App,
+    when: When,
+    orphan_after: Option<Duration>,
+) -> Result<Client> {
+    session.data_dir.create()?;
+    let builds = builds::build_all(&app, &session.data_dir, when, &session.terminal).await?;
+    let client = launch::ensure(&session.data_dir, &session.terminal).await?;
+    let orphan_after_ms =
+        orphan_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    let apply = Apply { app, builds, orphan_after_ms };
+    let plan: Plan = client.call(Method::POST, "/v1/apply", Some(&apply)).await?;
+    session.terminal.say(&plan.to_string());
+    Ok(client)
+}

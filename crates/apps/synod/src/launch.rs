@@ -1,0 +1,124 @@
+//! Starting a daemon that outlives the command, and finding one that runs.
+
+use std::fs::File;
+use std::process::Stdio;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+use crate::client::Client;
+use crate::data_dir::DataDir;
+use crate::outcome::{Exit, Failure};
+use crate::terminal::Terminal;
+
+/// The line that a starting daemon prints on its stdout, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Report {
+    /// It could not start.
+    Failed {
+        /// The exit code that the command should end with.
+        exit: u8,
+        /// Why.
+        message: String,
+    },
+    /// It answers on its socket.
+    Ready,
+}
+
+/// What `GET /v1/version` answers.
+#[derive(Debug, Deserialize)]
+pub(crate) struct DaemonVersion {
+    pub(crate) version: String,
+}
+
+/// What `POST /v1/shutdown` answers.
+#[derive(Debug, Deserialize)]
+struct Stopping {
+    stopping: bool,
+}
+
+/// A client of the running daemon, which is started when there is none.
+pub(crate) async fn ensure(data_dir: &DataDir, terminal: &Terminal) -> Result<Client> {
+    let client = Client::new(&data_dir.socket());
+    if client.is_up().await {
+        warn_of_other_version(&client, terminal).await;
+        return Ok(client);
+    }
+    start(data_dir).await?;
+    Ok(client)
+}
+
+async fn warn_of_other_version(client: &Client, terminal: &Terminal) {
+    let ours = env!("CARGO_PKG_VERSION");
+    let Ok(DaemonVersion { version }) = client.get("/v1/version").await else { return };
+    if version != ours {
+        terminal.say(&format!(
+            "the daemon is synod {version}, this is {ours}; `synod daemon restart` finishes the \
+             upgrade and keeps every instance running [SYN-0012]"
+        ));
+    }
+}
+
+/// Starts a daemon and waits until it answers.
+pub(crate) async fn start(data_dir: &DataDir) -> Result<()> {
+    data_dir.create()?;
+    let log_path = data_dir.daemon_log();
+    let log = File::options()
+        .append(true)
+        .create(true)
+        .open(&log_path)
+        .with_context(|| format!("cannot open {}", log_path.display()))?;
+    let program = std::env::current_exe().context("the path of this program is not known")?;
+    let mut command = Command::new(program);
+    command
+        .args(["daemon", "run", "--detached", "--data-dir"])
+        .arg(data_dir.path())
+        .current_dir(data_dir.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log);
+    // It outlives this directory and this terminal.
+    synod_sys::spawn::detach(command.as_std_mut());
+    let mut child = command.spawn().context("the daemon could not be started")?;
+    let stdout = child.stdout.take().expect("stdout is piped");
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).await.context("the daemon's report was lost")?;
+    match serde_json::from_str(&line) {
+        Ok(Report::Ready) => Ok(()),
+        Ok(Report::Failed { exit, message }) => Err(Failure::new(exit_from(exit), message).into()),
+        Err(_) => {
+            let message = format!(
+                "the daemon ended before it was ready; its messages are in {} [SYN-0005]",
+                log_path.display()
+            );
+            Err(Failure::new(Exit::Unreachable, message).into())
+        }
+    }
+}
+
+/// Ends a daemon that has no app left, and waits until it is gone. One that was started in the
+/// foreground stays.
+pub(crate) async fn shutdown_if_idle(client: &Client, data_dir: &DataDir) -> Result<()> {
+    let Stopping { stopping } =
+        client.call(http::Method::POST, "/v1/shutdown?if_idle=true", None::<&()>).await?;
+    if stopping { wait_until_gone(data_dir).await } else { Ok(()) }
+}
+
+/// Waits until no daemon holds the data directory.
+pub(crate) async fn wait_until_gone(data_dir: &DataDir) -> Result<()> {
+    // The kernel lets go of the lock once the daemon is gone, and not a moment before.
+    let path = data_dir.lock();
+    let wait = tokio::task::spawn_blocking(move || synod_sys::lock::LockFile::wait(&path));
+    drop(wait.await.context("the wait was cut off")??);
+    Ok(())
+}
+
+fn exit_from(code: u8) -> Exit {
+    [Exit::Usage, Exit::NotFound, Exit::Conflict, Exit::Unreachable, Exit::Denied]
+        .into_iter()
+        .find(|exit| exit.code() == code)
+        .unwrap_or(Exit::Failed)
+}

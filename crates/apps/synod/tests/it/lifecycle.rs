@@ -1,0 +1,159 @@
+//! From `up` to `down`, and what outlives what.
+
+use crate::home::{Home, kill};
+
+const PAIR: &str = r#"
+app = "pair"
+
+[service.api]
+run = "$OBEDIENT say=hello"
+ports = { http = "auto" }
+health.ready = "http:/healthz"
+
+[service.web]
+run = "$OBEDIENT"
+ports = { http = "auto" }
+needs = ["api:ready", "seed:done"]
+health.ready = "http:/healthz"
+
+[service.seed]
+kind = "task"
+run = "$OBEDIENT say=seeding done"
+needs = ["api"]
+"#;
+
+#[test]
+fn up_starts_in_order_and_a_second_up_changes_nothing() {
+    let home = Home::new();
+    let manifest = home.manifest("pair.toml", PAIR);
+    home.up(&manifest);
+    let first = home.instances(None);
+    assert_eq!(first.len(), 3, "{first:#?}");
+    for row in &first {
+        let good = row["ready"] == true || row["state"] == "done";
+        assert!(good, "{row:#}");
+    }
+    let made = |service: &str| {
+        first.iter().find(|row| row["service"] == service).expect("it is listed")["started_ms"]
+            .as_u64()
+            .expect("it was started")
+    };
+    assert!(made("api") <= made("seed") && made("seed") <= made("web"));
+
+    let again = home.up(&manifest);
+    again.expect_stderr("nothing to change");
+    assert_eq!(home.instances(None), first, "a second up must touch nothing");
+}
+
+#[test]
+fn a_killed_instance_comes_back_within_its_backoff() {
+    let home = Home::new();
+    let manifest = home.manifest("pair.toml", PAIR);
+    home.up(&manifest);
+    let (id, pid) = home.instance("api");
+    kill(pid, "KILL");
+    home.wait_for("api", "a new instance", |rows| {
+        rows.iter().any(|row| row["ready"] == true && row["id"] != id.as_str())
+    });
+}
+
+#[test]
+fn a_killed_daemon_leaves_instances_running_and_the_next_adopts_them() {
+    let home = Home::new();
+    let manifest = home.manifest("pair.toml", PAIR);
+    home.up(&manifest);
+    let before = (home.instance("api"), home.instance("web"));
+    kill(home.daemon_pid(), "KILL");
+    home.up(&manifest);
+    assert_eq!((home.instance("api"), home.instance("web")), before);
+    let (status, body) = home.get("web.pair.localhost", "/pid");
+    assert_eq!((status, body), (200, before.1.1.to_string()));
+}
+
+#[test]
+fn a_daemon_restart_keeps_every_instance() {
+    let home = Home::new();
+    let manifest = home.manifest("pair.toml", PAIR);
+    home.up(&manifest);
+    let before = home.instance("api");
+    home.run(["daemon", "restart"]).expect_code(0);
+    home.wait_for("api", "the adopted instance", |rows| {
+        rows.iter().any(|row| row["ready"] == true)
+    });
+    assert_eq!(home.instance("api"), before);
+}
+
+#[test]
+fn a_killed_shim_ends_its_instance_and_both_are_replaced() {
+    let home = Home::new();
+    let manifest = home.manifest("pair.toml", PAIR);
+    home.up(&manifest);
+    let (id, pid) = home.instance("api");
+    kill(parent_of(pid), "KILL");
+    home.wait_for("api", "a replacement", |rows| {
+        rows.iter().any(|row| row["ready"] == true && row["id"] != id.as_str())
+    });
+    assert!(!home.processes().contains(&pid), "the instance must die with its shim");
+}
+
+fn parent_of(pid: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with("PPid:")).expect("it has a parent");
+    line.trim_start_matches("PPid:").trim().parse().expect("a pid")
+}
+
+#[test]
+fn logs_are_kept_across_restarts_and_parsed() {
+    let home = Home::new();
+    let manifest = home.manifest("pair.toml", PAIR);
+    home.up(&manifest);
+    let (id, _) = home.instance("api");
+    home.run(["restart", "api"]).expect_code(0);
+    home.wait_for("api", "a new instance", |rows| {
+        rows.len() == 1 && rows[0]["ready"] == true && rows[0]["id"] != id.as_str()
+    });
+    let logs = home.run(["logs", "api", "--output", "json"]);
+    logs.expect_code(0);
+    let lines: Vec<serde_json::Value> =
+        logs.stdout().lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect();
+    let hellos = lines.iter().filter(|line| line["text"] == "hello").count();
+    assert_eq!(hellos, 2, "one from each instance: {lines:#?}");
+    let parsed =
+        lines.iter().filter(|line| line["text"] == "listening" && line["level"] == "info").count();
+    assert_eq!(parsed, 2, "structured lines are parsed: {lines:#?}");
+    let text = home.run(["logs", "api", "--tail", "1"]).stdout();
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn a_test_runs_its_command_against_the_app_and_leaves_nothing() {
+    let home = Home::new();
+    let manifest = home.manifest("pair.toml", PAIR);
+    let manifest = manifest.to_str().expect("text");
+    let ran = home.run(["test", manifest, "--", "sh", "-c", "test -n \"$API_URL\" && exit 7"]);
+    ran.expect_code(7);
+    home.expect_nothing_running();
+    let ran = home.run(["test", manifest, "--", "true"]);
+    ran.expect_code(0);
+    home.expect_nothing_running();
+}
+
+#[test]
+fn a_build_runs_once_until_an_input_changes() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("src")).expect("a directory");
+    std::fs::write(home.path("src/input"), "one").expect("a file");
+    let manifest = home.manifest(
+        "built.toml",
+        "app = \"built\"\n[service.a]\nrun = \"$OBEDIENT\"\nports = { http = \"auto\" }\n\
+         dir = \"src\"\nbuild = \"echo built >> ../builds.txt\"\n",
+    );
+    let builds = || std::fs::read_to_string(home.path("builds.txt")).unwrap_or_default();
+    home.up(&manifest);
+    assert_eq!(builds(), "built\n");
+    home.up(&manifest);
+    assert_eq!(builds(), "built\n", "nothing changed, nothing is built");
+    std::fs::write(home.path("src/input"), "another").expect("a file");
+    home.up(&manifest);
+    assert_eq!(builds(), "built\nbuilt\n");
+}

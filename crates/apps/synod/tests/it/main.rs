@@ -1,0 +1,9 @@
+//! End to end: the real binary, real processes, a daemon per test.
+
+mod down;
+mod faults;
+mod home;
+mod lifecycle;
+mod reach;
+mod refusals;
+mod update;
