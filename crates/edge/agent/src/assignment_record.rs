@@ -17,6 +17,8 @@ use crate::instance_directory::InstanceDirectory;
 /// How long killed processes may take to be gone. The kernel ends them at their next step, but for
 /// one that waits for a broken disk.
 const CLEAR_MAX: Duration = Duration::from_secs(5);
+/// How long the kernel may hold an emptied control group.
+const REMOVE_MAX: Duration = Duration::from_secs(1);
 const CLEAR_LOOK: Duration = Duration::from_millis(5);
 
 /// The environment variable that marks a shim and all that descends from it.
@@ -81,13 +83,8 @@ impl AssignmentRecord {
             }
             thread::sleep(CLEAR_LOOK);
         }
-        // Version 1 keeps a group until the kernel has let go of its last process.
-        while let Some(Err(_)) = cgroup.as_ref().map(Cgroup::remove) {
-            if Instant::now() > deadline {
-                break;
-            }
-            thread::sleep(CLEAR_LOOK);
-        }
+        // One that stays is empty and harmless.
+        let _ = cgroup.map(|cgroup| cgroup.remove_within(REMOVE_MAX));
         Ok(())
     }
 }

@@ -138,6 +138,23 @@ impl Cgroup {
         }
     }
 
+    /// As [`Cgroup::remove`], but gives the kernel up to `patience` to let go of processes that have
+    /// ended. Blocks.
+    ///
+    /// # Errors
+    /// As [`Cgroup::remove`], after that time.
+    pub fn remove_within(&self, patience: Duration) -> io::Result<()> {
+        let begun = Instant::now();
+        loop {
+            match self.remove() {
+                Err(_) if begun.elapsed() < patience => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                done => return done,
+            }
+        }
+    }
+
     /// How many of its processes the kernel killed for want of memory, where it counts them.
     #[must_use]
     pub fn out_of_memory_kills(&self) -> Option<u64> {
@@ -276,9 +293,7 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0
             io::copy(&mut output, &mut io::sink()).unwrap();
             let raw = crate::process::raw(pid).unwrap();
             rustix::process::waitpid(Some(raw), rustix::process::WaitOptions::empty()).unwrap();
-            while group.remove().is_err() {
-                std::thread::yield_now();
-            }
+            group.remove_within(Duration::from_secs(20)).unwrap();
             assert_eq!(group.pids().unwrap(), []);
             group.kill().unwrap();
         }

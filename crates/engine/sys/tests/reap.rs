@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use synod_sys::reap::{End, Reaped, any};
 
 #[test]
+#[expect(clippy::zombie_processes, reason = "reaping it is what is tested")]
 fn every_ended_child_is_taken_whatever_its_group() {
     use std::os::unix::process::CommandExt;
     assert_eq!(any().unwrap(), Reaped::NoChildren);

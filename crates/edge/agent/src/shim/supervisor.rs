@@ -27,6 +27,8 @@ use crate::log::LogWriter;
 const KILL_AGAIN: Duration = Duration::from_millis(50);
 /// From one attempt to write down the end to the next.
 const RECORD_AGAIN: Duration = Duration::from_millis(250);
+/// How long the kernel may hold an emptied control group.
+const REMOVE_MAX: Duration = Duration::from_millis(100);
 /// How far back a kill for want of memory may lie to have been this instance's, where the kernel
 /// counts them for the whole machine only.
 const MEMORY_LOOK: Duration = Duration::from_secs(30);
@@ -377,7 +379,7 @@ impl Supervisor {
         while self.outputs.drain(&mut self.log) {}
         self.log.finish(now_us());
         if let Some(cgroup) = &self.cgroup {
-            let _ = cgroup.remove();
+            let _ = cgroup.remove_within(REMOVE_MAX);
         }
         self.kill_at = None;
         self.ended = true;

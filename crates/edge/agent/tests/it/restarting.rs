@@ -116,7 +116,14 @@ async fn what_ran_and_left_no_trace_is_lost_and_not_started_again() {
     world.kill_agent().await;
     shim.signal(Signal::KILL).unwrap();
     until("the instance stays", || world.left().is_empty()).await;
+    let record = std::fs::read(world.instance_dir("web-0-1").join("assignment.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
     std::fs::remove_dir_all(world.instance_dir("web-0-1")).unwrap();
+    if let Some(cgroup) = record["cgroup"].as_str() {
+        // Nobody else knows of it any more.
+        let cgroup = synod_sys::cgroup::Cgroup::at(cgroup.into());
+        cgroup.remove_within(crate::world::SOON).unwrap();
+    }
     world.start_agent();
     let status = world.until_exited("web-0-1").await;
     assert_eq!(status.phase, Phase::Exited);
