@@ -141,7 +141,10 @@ impl Agent {
     ///
     /// # Errors
     /// When the data directory can't be used, or the store fails or stops.
-    pub async fn run(options: AgentOptions) -> Result<(), Error> {
+    pub async fn run(mut options: AgentOptions) -> Result<(), Error> {
+        // Shims have other working directories.
+        options.data_dir = std::path::absolute(&options.data_dir)
+            .map_err(|source| Error::DataDir { path: options.data_dir, source })?;
         make_directories(&options.data_dir)?;
         let tasks = options.tasks.clone();
         let _end = CancelOnDrop(tasks.clone());

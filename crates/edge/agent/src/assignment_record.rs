@@ -88,3 +88,71 @@ impl AssignmentRecord {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+
+    use synod_manifest::{Health, Kind, Restart, Stop};
+
+    use super::*;
+
+    fn record(mark: &str) -> AssignmentRecord {
+        AssignmentRecord {
+            app: "shop".into(),
+            instance: "web-0-1".into(),
+            slot: 0,
+            created_ms: 1,
+            service: Service {
+                name: "web".into(),
+                kind: Kind::Service,
+                run: Vec::new(),
+                dir: "/".into(),
+                build: None,
+                instances: 1,
+                ports: Vec::new(),
+                needs: Vec::new(),
+                env: BTreeMap::new(),
+                health: Health { ready: None, live: None, start: None },
+                restart: Restart {
+                    backoff_min: Duration::ZERO,
+                    backoff_max: Duration::ZERO,
+                    reset: Duration::ZERO,
+                    ok_exit: Vec::new(),
+                },
+                stop: Stop { signal: "TERM".into(), grace: Duration::ZERO },
+            },
+            version: "1".into(),
+            ports: BTreeMap::new(),
+            mark: mark.into(),
+            cgroup: None,
+        }
+    }
+
+    /// Where no control group can be made, what left its group and parent is found by its mark.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn without_a_control_group_everything_marked_is_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = record(&synod_sys::random::hex(16).unwrap());
+        let mut child = Command::new("sh")
+            .args(["-c", "setsid sh -c 'sleep 1000 & echo $!' & sleep 1000"])
+            .env(MARK, &record.mark)
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        let orphan = Process::find(line.trim().parse().unwrap()).unwrap();
+
+        record.clear(&InstanceDirectory::at(dir.path().to_owned())).unwrap();
+        assert!(!orphan.is_running());
+        // The pipe ends when nobody holds it any more.
+        assert_eq!(output.read_line(&mut line).unwrap(), 0);
+        child.wait().unwrap();
+    }
+}

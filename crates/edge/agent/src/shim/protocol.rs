@@ -89,3 +89,57 @@ pub(crate) struct ShimStatus {
     /// Why lines can't be written now.
     pub(crate) log_trouble: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use synod_placement::ExitCause;
+
+    use super::*;
+
+    /// A daemon of the next release says and reads exactly this.
+    #[test]
+    fn the_lines_of_this_protocol_stay_what_they_are() {
+        let probe = StopReason::Probe("live: x".into());
+        let requests = [
+            (Request::Forget, r#"{"type":"forget"}"#),
+            (
+                Request::Hello { protocol: 1, role: Role::Daemon },
+                r#"{"type":"hello","protocol":1,"role":"daemon"}"#,
+            ),
+            (Request::Signal { signal: 1 }, r#"{"type":"signal","signal":1}"#),
+            (Request::Status, r#"{"type":"status"}"#),
+            (
+                Request::Stop { grace_ms: None, reason: StopReason::Asked },
+                r#"{"type":"stop","grace_ms":null,"reason":"asked"}"#,
+            ),
+            (
+                Request::Stop { grace_ms: Some(5), reason: probe },
+                r#"{"type":"stop","grace_ms":5,"reason":{"probe":"live: x"}}"#,
+            ),
+        ];
+        for (request, line) in requests {
+            assert_eq!(serde_json::to_string(&request).unwrap(), line);
+            assert_eq!(serde_json::from_str::<Request>(line).unwrap(), request);
+        }
+        let status = ShimStatus {
+            instance: "web-0-1".into(),
+            shim: ProcessRecord { pid: 2, start: 3 },
+            process: Some(ProcessRecord { pid: 4, start: 5 }),
+            started_ms: 6,
+            stopping: false,
+            exit: Some(ExitRecord { cause: ExitCause::Code(7), asked: true, at_ms: 8 }),
+            dropped_lines: 9,
+            log_trouble: None,
+        };
+        let line = r#"{"type":"hello","protocol":1,"status":{"instance":"web-0-1","shim":{"pid":2,"start":3},"process":{"pid":4,"start":5},"started_ms":6,"stopping":false,"exit":{"cause":{"code":7},"asked":true,"at_ms":8},"dropped_lines":9,"log_trouble":null}}"#;
+        let reply = Reply::Hello { protocol: 1, status };
+        assert_eq!(serde_json::to_string(&reply).unwrap(), line);
+        assert_eq!(serde_json::from_str::<Reply>(line).unwrap(), reply);
+    }
+
+    #[test]
+    fn this_protocol_and_the_one_before_are_spoken() {
+        assert!(is_supported(PROTOCOL) && is_supported(PROTOCOL - 1));
+        assert!(!is_supported(PROTOCOL + 1));
+    }
+}
