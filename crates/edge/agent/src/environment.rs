@@ -173,3 +173,141 @@ fn url(address: &Address, port: &Port) -> String {
 fn variable(name: &str) -> String {
     name.to_ascii_uppercase().replace('-', "_")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use synod_manifest::{Health, Kind, Restart, Route, RouteTarget, Stop};
+
+    use super::*;
+
+    fn service(name: &str, protocols: &[(&str, Protocol)]) -> Service {
+        let ports = protocols.iter().map(|(name, protocol)| Port {
+            name: (*name).into(),
+            number: None,
+            protocol: *protocol,
+        });
+        Service {
+            name: name.into(),
+            kind: Kind::Service,
+            run: Vec::new(),
+            dir: "/".into(),
+            build: None,
+            instances: 1,
+            ports: ports.collect(),
+            needs: Vec::new(),
+            env: BTreeMap::new(),
+            health: Health { ready: None, live: None, start: None },
+            restart: Restart {
+                backoff_min: Duration::ZERO,
+                backoff_max: Duration::ZERO,
+                reset: Duration::ZERO,
+                ok_exit: Vec::new(),
+            },
+            stop: Stop { signal: "TERM".into(), grace: Duration::ZERO },
+        }
+    }
+
+    fn app() -> App {
+        let services = [
+            service("web", &[("http", Protocol::Http), ("admin", Protocol::Http)]),
+            service("order-db", &[("sql", Protocol::Tcp)]),
+            service("seed", &[]),
+        ];
+        let to = RouteTarget { service: "web".into(), port: "http".into(), weight: 1 };
+        let route = |name: &str, path: &str| Route {
+            name: name.into(),
+            host: "shop.localhost".into(),
+            path: path.into(),
+            to: vec![to.clone()],
+            timeout: Duration::ZERO,
+        };
+        let routes = [route("home", "/"), route("api", "/v1")];
+        App {
+            name: "shop".into(),
+            path: "/app.toml".into(),
+            services: services.map(|service| (service.name.clone(), service)).into(),
+            routes: routes.map(|route| (route.name.clone(), route)).into(),
+        }
+    }
+
+    fn book() -> AddressBook {
+        let address = |port| Address::from(SocketAddr::from(([127, 0, 0, 1], port)));
+        BTreeMap::from([
+            (AddressKey::service("shop", "web", "http"), address(1)),
+            (AddressKey::service("shop", "web", "admin"), address(2)),
+            (AddressKey::service("shop", "order-db", "sql"), address(3)),
+            (AddressKey::route("shop", "home"), address(4)),
+            (AddressKey::route("shop", "api"), address(5)),
+            (AddressKey::service("other", "web", "http"), address(6)),
+        ])
+    }
+
+    fn environment(
+        env: &[(&str, Segment)],
+        addresses: &AddressBook,
+    ) -> Result<BTreeMap<String, String>, Missing> {
+        let app = app();
+        let mut service = app.services["web"].clone();
+        for (key, segment) in env {
+            let segments = vec![segment.clone()];
+            service.env.insert((*key).into(), Template { segments });
+        }
+        let ports = BTreeMap::from([("http".into(), 8001), ("admin".into(), 8002)]);
+        let surroundings = Surroundings {
+            app: &app,
+            service: &service,
+            instance: "web-1-9",
+            slot: 1,
+            ports: &ports,
+            addresses,
+        };
+        let inherited = BTreeMap::from([("HOME".into(), "/h".into()), ("PORT".into(), "x".into())]);
+        surroundings.environment(&inherited)
+    }
+
+    #[test]
+    fn every_instance_is_told_who_it_is_and_where_the_others_are() {
+        let told = environment(&[], &book()).unwrap();
+        let told: Vec<_> = told.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(
+            told.join(" "),
+            "HOME=/h ORDER_DB_HOST=127.0.0.1 ORDER_DB_PORT=3 ORDER_DB_URL=tcp://127.0.0.1:3 \
+             PORT=8001 PORT_ADMIN=8002 PORT_HTTP=8001 SYNOD_APP=shop SYNOD_INSTANCE=web-1-9 \
+             SYNOD_SERVICE=web SYNOD_SLOT=1 WEB_HOST=127.0.0.1 WEB_PORT=1 \
+             WEB_URL=http://127.0.0.1:1"
+        );
+    }
+
+    #[test]
+    fn references_are_filled_in() {
+        let route = |route: &str, part| Segment::Route { route: route.into(), part };
+        let admin = |part| Segment::Service { service: "web".into(), port: "admin".into(), part };
+        for (segment, expected) in [
+            (route("home", EndpointPart::Url), "http://127.0.0.1:4"),
+            (route("api", EndpointPart::Url), "http://127.0.0.1:5/v1"),
+            (route("api", EndpointPart::Host), "127.0.0.1"),
+            (admin(EndpointPart::Url), "http://127.0.0.1:2"),
+            (admin(EndpointPart::Port), "2"),
+            (Segment::InstancePort { port: "admin".into() }, "8002"),
+            (Segment::InstanceId, "web-1-9"),
+            (Segment::InstanceSlot, "1"),
+            (Segment::AppName, "shop"),
+        ] {
+            // The manifest's own value wins over what is injected.
+            let told = environment(&[("PORT", segment.clone())], &book()).unwrap();
+            assert_eq!(told["PORT"], expected, "{segment:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_referred_to_must_be_there() {
+        let told = environment(&[], &AddressBook::new()).unwrap();
+        assert!(!told.contains_key("WEB_URL") && told["PORT"] == "8001");
+        let home = Segment::Route { route: "home".into(), part: EndpointPart::Url };
+        let missing = environment(&[("HOME_URL", home)], &AddressBook::new()).unwrap_err();
+        assert_eq!(missing.to_string(), "waits for the gateway to bind route home");
+    }
+}
