@@ -49,19 +49,26 @@ fn number<T: std::str::FromStr>(text: &str) -> T {
 
 fn serve(stream: TcpStream, orders: &Orders) {
     let mut reader = BufReader::new(stream);
-    while let Some(path) = read_request(&mut reader) {
+    while let Some(Request { path, is_last }) = read_request(&mut reader) {
         let (status, body) = answer(&path, orders);
         let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        if reader.get_mut().write_all(head.as_bytes()).is_err() {
+        if reader.get_mut().write_all(head.as_bytes()).is_err() || is_last {
             return;
         }
     }
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<String> {
+struct Request {
+    path: String,
+    /// Whether the client wants the connection closed.
+    is_last: bool,
+}
+
+fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut first = String::new();
     reader.read_line(&mut first).ok().filter(|read| *read > 0)?;
     let mut length = 0;
+    let mut is_last = false;
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
@@ -69,13 +76,14 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<String> {
         if line.is_empty() {
             break;
         }
+        is_last |= line == "connection: close";
         if let Some(value) = line.strip_prefix("content-length:") {
             length = value.trim().parse().ok()?;
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    first.split(' ').nth(1).map(str::to_owned)
+    first.split(' ').nth(1).map(|path| Request { path: path.to_owned(), is_last })
 }
 
 fn answer(path: &str, orders: &Orders) -> (&'static str, String) {

@@ -22,12 +22,12 @@ pub(crate) struct PsArgs {
 
 pub(crate) async fn run(session: &Session, args: &PsArgs) -> Result<Exit> {
     let client = Client::new(&session.data_dir.socket());
-    if !client.is_up().await && args.output == Output::Table {
-        session.terminal.say("nothing runs: there is no daemon; `synod up FILE` starts an app");
-        return Ok(Exit::Done);
-    }
-    let health: Health = client.get("/v1/health").await?;
-    let view = PsView::new(&health, &client.apps(args.app.as_deref()).await?);
+    let view = if client.is_up().await {
+        let health: Health = client.get("/v1/health").await?;
+        PsView::new(health.gateway_port, &client.apps(args.app.as_deref()).await?)
+    } else {
+        PsView::default()
+    };
     if args.output == Output::Json {
         println!("{}", serde_json::to_string_pretty(&view)?);
         return Ok(Exit::Done);

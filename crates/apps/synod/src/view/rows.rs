@@ -8,13 +8,11 @@ use synod_jobs::{AppState, AppStatus, InstanceReport, ServiceStatus};
 use synod_manifest::Kind;
 use synod_placement::{Desired, Phase, ServiceState};
 
-use crate::client::Health;
-
 /// Everything that runs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct PsView {
-    /// The gateway's port on loopback.
-    pub(crate) gateway_port: u16,
+    /// The gateway's port on loopback; none without a daemon.
+    pub(crate) gateway_port: Option<u16>,
     pub(crate) apps: Vec<AppRow>,
     pub(crate) instances: Vec<InstanceRow>,
 }
@@ -62,10 +60,9 @@ pub(crate) struct Tally {
 }
 
 impl PsView {
-    pub(crate) fn new(health: &Health, apps: &[AppStatus]) -> Self {
-        let gateway_port = health.gateway_port;
+    pub(crate) fn new(gateway_port: u16, apps: &[AppStatus]) -> Self {
         Self {
-            gateway_port,
+            gateway_port: Some(gateway_port),
             apps: apps.iter().map(|app| AppRow::new(app, gateway_port)).collect(),
             instances: apps.iter().flat_map(|app| InstanceRow::of_app(app, gateway_port)).collect(),
         }

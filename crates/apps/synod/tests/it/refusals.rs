@@ -107,7 +107,10 @@ fn first_log_segment(dir: &std::path::Path) -> std::path::PathBuf {
             let path = entry.path();
             if path.is_dir() {
                 pending.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "wal") {
+            } else if path
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"wal-"))
+            {
                 segments.push(path);
             }
         }
