@@ -55,8 +55,10 @@ impl Cgroup {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(_) => return None,
             }
-            // A hierarchy may let us make groups and not fill or kill them.
-            if group.joiner().is_ok() && group.containment() != Containment::ProcessGroup {
+            // A hierarchy may let us make groups and not fill or kill them. Version 2 asks for the
+            // right to write where a process comes from, too.
+            let fillable = group.joiner().is_ok() && Self::at(parent).joiner().is_ok();
+            if fillable && group.containment() != Containment::ProcessGroup {
                 return Some(group);
             }
             let _ = group.remove();

@@ -22,7 +22,7 @@ pub struct Spawn {
     pub environment: Vec<(OsString, OsString)>,
     /// Its working directory.
     pub directory: PathBuf,
-    /// The control group that it joins before it runs.
+    /// The control group that it joins before it runs, if the system lets it.
     pub cgroup: Option<Cgroup>,
     /// Whether the kernel kills it when the thread that started it ends. Linux only.
     pub dies_with_parent: bool,
@@ -159,7 +159,8 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 fn prepare(cgroup: Option<&File>, parent: Option<u32>) -> io::Result<()> {
     reset_signals();
     if let Some(joiner) = cgroup {
-        join(joiner.as_raw_fd())?;
+        // A process that can't be put there runs all the same; it is contained less well.
+        join(joiner.as_raw_fd());
     }
     #[cfg(target_os = "linux")]
     if let Some(parent) = parent {
@@ -177,10 +178,9 @@ fn prepare(cgroup: Option<&File>, parent: Option<u32>) -> io::Result<()> {
     Ok(())
 }
 
-fn join(joiner: RawFd) -> io::Result<()> {
+fn join(joiner: RawFd) {
     // SAFETY: writes one byte of a constant to a descriptor that the closure keeps open.
-    let written = unsafe { libc::write(joiner, b"0".as_ptr().cast(), 1) };
-    if written == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    unsafe { libc::write(joiner, b"0".as_ptr().cast(), 1) };
 }
 
 /// Gives every signal its default action and blocks none: ignored ones would be inherited.
