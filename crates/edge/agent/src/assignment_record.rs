@@ -1,6 +1,6 @@
 //! What the agent keeps on disk of an instance that it started.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::thread;
@@ -57,6 +57,8 @@ impl AssignmentRecord {
         let group = started.map(|started| Process::from(started.instance));
         let mark = format!("{MARK}={}", self.mark);
         let deadline = Instant::now() + CLEAR_MAX;
+        // One that is ending has no environment any more, and is still there.
+        let mut seen = BTreeSet::new();
         loop {
             // The group's id is only ours while its first process is there.
             if let Some(first) = group.filter(Process::is_running) {
@@ -71,14 +73,15 @@ impl AssignmentRecord {
             }
             let left = cgroup.as_ref().map_or(Ok(Vec::new()), Cgroup::pids)?;
             let is_left = |pid: &u32| Process::find(*pid).is_some();
-            let first_left = group.is_some_and(|first| first.is_running());
-            if marked.is_empty() && !first_left && !left.iter().any(is_left) {
+            seen.extend(marked.iter().copied().chain(group));
+            seen.retain(Process::is_running);
+            if marked.is_empty() && seen.is_empty() && !left.iter().any(is_left) {
                 break;
             }
             if Instant::now() > deadline {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
-                    format!("processes of {} do not end: {left:?} {marked:?}", self.instance),
+                    format!("processes of {} do not end: {left:?} {seen:?}", self.instance),
                 ));
             }
             thread::sleep(CLEAR_LOOK);

@@ -98,6 +98,22 @@ async fn old_segments_make_room_and_reading_goes_over_their_borders() {
 }
 
 #[tokio::test]
+async fn a_large_batch_is_spread_over_segments() {
+    let node = Node::new();
+    let limits = SegmentLimits { segment_bytes: 1000, segments: 3 };
+    let mut writer = node.writer("web", 0, limits);
+    let lines: Vec<_> = (0..500).map(|number| format!("line {number}")).collect();
+    writer.print(1, Stream::Stdout, format!("{}\n", lines.join("\n")).as_bytes());
+    let kept = node.read(shop()).await;
+    assert!(kept.len() > 50 && kept.len() < 150, "{}", kept.len());
+    assert_eq!(kept, lines[500 - kept.len()..]);
+    for sequence in segments(&node.slot("web", 0)).unwrap() {
+        let path = super::segment::segment_path(&node.slot("web", 0), sequence);
+        assert!(fs::metadata(path).unwrap().len() < 1100);
+    }
+}
+
+#[tokio::test]
 async fn a_restarted_writer_goes_on_where_the_last_one_ended() {
     let node = Node::new();
     node.print("web", 0, &[(1, "before")]);

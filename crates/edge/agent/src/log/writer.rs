@@ -97,18 +97,26 @@ impl LogWriter {
     }
 
     fn write(&mut self, at_us: u64, batch: Batch) {
-        let Batch { bytes, lines } = self.with_notice(at_us, batch);
-        if bytes.is_empty() {
-            return;
-        }
-        match self.append(&bytes) {
-            Ok(()) => self.missing = None,
-            Err(error) => {
-                // A notice that could not be written is not a line of the instance.
-                let before = self.missing.as_ref().map_or(0, |(lines, _)| *lines);
-                let lines = if before > 0 { lines - 1 } else { lines };
-                self.dropped += lines;
-                self.missing = Some((before + lines, error.to_string()));
+        let Batch { bytes } = self.with_notice(at_us, batch);
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            match self.append(rest) {
+                Ok(written) => {
+                    // With the first piece the notice is written, too.
+                    self.missing = None;
+                    rest = &rest[written..];
+                }
+                Err(error) => {
+                    let lines = rest.iter().filter(|&&byte| byte == b'\n').count() as u64;
+                    let (before, lines) = match &self.missing {
+                        // The notice that could not be written is not a line of the instance.
+                        Some((before, _)) => (*before, lines - 1),
+                        None => (0, lines),
+                    };
+                    self.dropped += lines;
+                    self.missing = Some((before + lines, error.to_string()));
+                    return;
+                }
             }
         }
     }
@@ -120,16 +128,21 @@ impl LogWriter {
         let mut with_notice = Batch::default();
         with_notice.push(at_us, Stream::Synod, false, &self.instance, text.as_bytes());
         with_notice.bytes.extend_from_slice(&batch.bytes);
-        with_notice.lines += batch.lines;
         with_notice
     }
 
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes as many whole records as the segment takes, at least one, and returns their length.
+    fn append(&mut self, records: &[u8]) -> io::Result<usize> {
+        let limit = self.limits.segment_bytes;
         let segment = self.open()?;
-        match segment.file.write_all(bytes) {
+        let room = usize::try_from(limit.saturating_sub(segment.bytes)).unwrap_or(usize::MAX);
+        let beyond = room.saturating_sub(1).min(records.len());
+        let end = records[beyond..].iter().position(|&byte| byte == b'\n');
+        let piece = &records[..end.map_or(records.len(), |end| beyond + end + 1)];
+        match segment.file.write_all(piece) {
             Ok(()) => {
-                segment.bytes += bytes.len() as u64;
-                Ok(())
+                segment.bytes += piece.len() as u64;
+                Ok(piece.len())
             }
             Err(error) => {
                 // Part of a record may be there; a cut needs no room, so it works on a full disk.
@@ -191,7 +204,6 @@ impl LogWriter {
 #[derive(Debug, Default)]
 struct Batch {
     bytes: Vec<u8>,
-    lines: u64,
 }
 
 impl Batch {
@@ -207,6 +219,5 @@ impl Batch {
 
     fn push(&mut self, at_us: u64, stream: Stream, continues: bool, instance: &str, line: &[u8]) {
         Record { at_us, stream, continues, instance, line }.encode(&mut self.bytes);
-        self.lines += 1;
     }
 }
