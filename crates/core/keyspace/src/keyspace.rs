@@ -211,12 +211,13 @@ impl Keyspace {
         rose.then_some(oldest)
     }
 
-    /// Frees up to `events_max` events below the compaction revision and `hold`. Returns whether
-    /// some are left.
-    pub(crate) fn trim(&mut self, hold: Option<Revision>, events_max: usize) -> bool {
+    /// Frees up to `room` events below the compaction revision and `hold`, and counts them out of
+    /// it. Returns whether some are left.
+    pub(crate) fn trim(&mut self, hold: Option<Revision>, room: &mut usize) -> bool {
         let limit = hold.map_or(self.compaction, |hold| hold.min(self.compaction));
-        for _ in 0..events_max {
+        while *room > 0 {
             let Some(event) = self.history.pop_below(limit) else { return false };
+            *room -= 1;
             // A created key superseded nothing: spare the search for it.
             if event.prev.is_some() || event.kv.is_tombstone() {
                 self.index.trim(&event.kv.key, event.kv.mod_revision);

@@ -149,6 +149,12 @@ impl Keyspaces {
         Ok(self.keyspace(keyspace)?.stats())
     }
 
+    /// The agreed time at which a revision was written, as long as this member holds its events.
+    #[must_use]
+    pub fn time(&self, keyspace: KeyspaceId, revision: Revision) -> Option<Time> {
+        self.keyspace(keyspace).ok()?.history.time(revision)
+    }
+
     /// The events of one revision, in the order of the operations that made them. Empty when the
     /// keyspace or the revision is not there.
     pub fn events(
@@ -226,9 +232,9 @@ impl Keyspaces {
     /// Frees up to `events_max` compacted events, in idle time. Returns whether more could be
     /// freed. Entries do a little of it as they apply.
     pub fn trim(&mut self, events_max: usize) -> bool {
-        let mut more = false;
+        let (mut room, mut more) = (events_max, false);
         for at in 0..self.keyspaces.len() {
-            more |= self.trim_keyspace(at, events_max);
+            more |= self.trim_keyspace(at, &mut room);
         }
         more
     }
@@ -366,7 +372,7 @@ impl Keyspaces {
             let id = self.keyspaces[at].id;
             let new = applied.changed.iter().find(|(changed, _)| *changed == id);
             let added = new.map_or(0, |(_, revision)| history.events(*revision).len());
-            self.trim_keyspace(at, TRIM_STEP + 2 * added);
+            self.trim_keyspace(at, &mut (TRIM_STEP + 2 * added));
         }
     }
 
@@ -378,7 +384,7 @@ impl Keyspaces {
             || self.keyspaces.iter().any(|keyspace| keyspace.held_bytes() > held.bytes_max)
     }
 
-    fn trim_keyspace(&mut self, at: usize, events_max: usize) -> bool {
+    fn trim_keyspace(&mut self, at: usize, room: &mut usize) -> bool {
         let keyspace = &mut self.keyspaces[at];
         let pinned = self.pin.as_ref().and_then(|pin| pin.hold(keyspace.id));
         let spared =
@@ -387,7 +393,7 @@ impl Keyspaces {
             (Some(pinned), Some(spared)) => Some(pinned.min(spared)),
             (one, other) => one.or(other),
         };
-        keyspace.trim(hold, events_max)
+        keyspace.trim(hold, room)
     }
 
     fn group_item(&self) -> Vec<u8> {

@@ -11,8 +11,8 @@
 //! only then is the proposer answered and are watchers woken. So whatever anyone was told is on
 //! disk.
 //!
-//! Each concern has its file: `proposal`, `read`, `watch`, `lease`, `snapshot`, `recovery`. Which
-//! entries are committed is the business of `protocol` alone; today it is a single voter.
+//! Each concern has its file: `proposal`, `read`, `watch`, `lease`, `snapshot`, `trim`,
+//! `recovery`. Which entries are committed is the business of `protocol` alone; today it is a single voter.
 
 #![no_std]
 
@@ -29,6 +29,7 @@ mod read;
 mod recovery;
 mod replica;
 mod snapshot;
+mod trim;
 mod watch;
 
 pub use format::Identity;

@@ -102,15 +102,24 @@ impl Replica {
         self.wal.on_durable(ticket);
         self.protocol.on_durable(ticket);
         self.apply_committed(now);
-        self.resume_snapshot();
+        self.resume_snapshot(now);
+        self.schedule_trim(now);
     }
 
     fn apply_committed(&mut self, now: Time) {
         let commit = self.protocol.commit();
         let mut woken = Woken::default();
         while let Some(pending) = self.proposals.pop_committed(commit) {
+            if let Command::Compact { .. } = pending.request.command {
+                // Watchers are to lose nothing because it shares a batch with what it compacts.
+                self.feed_woken(now, &mem::take(&mut woken));
+            }
             self.applied_term = pending.position.term;
+            let clock = self.keyspaces.clock();
             let result = self.keyspaces.apply(pending.position.index, &pending.request);
+            if self.keyspaces.clock() > clock {
+                self.clock_moved = now;
+            }
             if let Ok(applied) = &result {
                 self.on_lease_outcome(now, &applied.outcome);
                 for (keyspace, revision) in &applied.changed {

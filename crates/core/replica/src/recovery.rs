@@ -175,6 +175,8 @@ impl Replica {
             leases,
             watches: crate::watch::Watches::default(),
             cutter: cutter(&files, &report, log_bytes),
+            trimmer: crate::trim::Trimmer::default(),
+            clock_moved: now,
             report,
             outputs: Outputs::new(),
             halted: None,

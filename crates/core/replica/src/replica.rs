@@ -12,6 +12,7 @@ use crate::proposal::Proposals;
 use crate::protocol::Protocol;
 use crate::read::Waiting;
 use crate::snapshot::Cutter;
+use crate::trim::Trimmer;
 use crate::watch::{WatchRequest, Watches};
 use crate::{
     Answer, DiskJob, Error, Identity, Input, Lane, Options, Output, Outputs, RecoveryReport, Token,
@@ -25,6 +26,8 @@ pub struct Replica {
     pub(crate) wal: Wal,
     pub(crate) protocol: Protocol,
     pub(crate) keyspaces: Keyspaces,
+    /// When the keyspaces' clock last moved.
+    pub(crate) clock_moved: Time,
     /// The term of the last entry applied.
     pub(crate) applied_term: Term,
     pub(crate) proposals: Proposals,
@@ -32,6 +35,7 @@ pub struct Replica {
     pub(crate) leases: LeaseTimers,
     pub(crate) watches: Watches,
     pub(crate) cutter: Cutter,
+    pub(crate) trimmer: Trimmer,
     pub(crate) report: RecoveryReport,
     pub(crate) outputs: Outputs,
     pub(crate) halted: Option<String>,
@@ -51,7 +55,12 @@ impl Replica {
     /// When [`Input::Timeout`] is due, if ever.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
-        if self.halted.is_some() { None } else { self.leases.next_timeout() }
+        if self.halted.is_some() {
+            return None;
+        }
+        let timers =
+            [self.leases.next_timeout(), self.trimmer.next_timeout(), self.watches.next_timeout()];
+        timers.into_iter().flatten().min()
     }
 
     /// Whose data it holds.
@@ -87,10 +96,12 @@ impl Replica {
     fn on_input(&mut self, now: Time, input: Input) {
         match input {
             Input::DiskDone { lane: Lane::Log, ticket } => self.on_log_durable(now, ticket),
-            Input::DiskDone { lane: Lane::Snapshot, ticket } => self.on_snapshot_durable(ticket),
+            Input::DiskDone { lane: Lane::Snapshot, ticket } => {
+                self.on_snapshot_durable(now, ticket);
+            }
             Input::DiskFailed { reason } => return self.halt(&reason),
             Input::Propose { token, request } => self.on_propose(token, request),
-            Input::Timeout => self.on_lease_timeout(now),
+            Input::Timeout => self.on_timeout(now),
             Input::WatchClose { watch } => self.on_watch_close(watch),
             Input::WatchCredit { watch, batches } => self.on_watch_credit(now, watch, batches),
             Input::LeaseKeepAlive { .. }
@@ -105,6 +116,13 @@ impl Replica {
         }
         self.begin_snapshot_when_due();
         self.flush_log();
+    }
+
+    /// Each timer knows whether it is due.
+    fn on_timeout(&mut self, now: Time) {
+        self.on_lease_timeout(now);
+        self.on_scan_timeout(now);
+        self.on_trim_timeout(now);
     }
 
     /// Serves an input that needed a readable state.

@@ -9,7 +9,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use synod_base::{
-    ClusterId, Decode, DecodeError, Digest, Encode, GroupId, LogIndex, Reader, Term, Ticket,
+    ClusterId, Decode, DecodeError, Digest, Encode, GroupId, LogIndex, Reader, Term, Ticket, Time,
     encode_to_vec,
 };
 use synod_keyspace::{SnapshotCursor, SnapshotLost};
@@ -209,7 +209,7 @@ impl Replica {
     }
 
     /// Other jobs of the lane only remove files; nothing follows them.
-    pub(crate) fn on_snapshot_durable(&mut self, ticket: Ticket) {
+    pub(crate) fn on_snapshot_durable(&mut self, now: Time, ticket: Ticket) {
         let Some(mut cutting) = self.cutter.cutting.take_if(|cutting| cutting.ticket == ticket)
         else {
             return;
@@ -217,7 +217,7 @@ impl Replica {
         if cutting.is_last {
             self.end_snapshot(&cutting);
         } else if self.wal.is_settled() {
-            self.continue_snapshot(cutting);
+            self.continue_snapshot(now, cutting);
         } else {
             // While the log is busy each of its batches makes way for one chunk, so that a
             // snapshot takes a share of the disk and not as much as it can get.
@@ -227,13 +227,13 @@ impl Replica {
     }
 
     /// A batch of the log is durable: the snapshot may go on.
-    pub(crate) fn resume_snapshot(&mut self) {
+    pub(crate) fn resume_snapshot(&mut self, now: Time) {
         if let Some(cutting) = self.cutter.cutting.take_if(|cutting| cutting.is_waiting) {
-            self.continue_snapshot(cutting);
+            self.continue_snapshot(now, cutting);
         }
     }
 
-    fn continue_snapshot(&mut self, mut cutting: Cutting) {
+    fn continue_snapshot(&mut self, now: Time, mut cutting: Cutting) {
         let bytes_max = self.options.snapshot_chunk_bytes;
         let ticket = self.cutter.next_ticket();
         cutting.ticket = ticket;
@@ -251,6 +251,7 @@ impl Replica {
             }
             Ok(None) => {
                 self.keyspaces.end_snapshot(&cutting.cursor);
+                self.schedule_trim(now);
                 cutting.is_last = true;
                 let digest = cutting.cursor.digest();
                 let trailer = SnapshotTrailer { chunks: cutting.chunks, digest };
@@ -265,6 +266,7 @@ impl Replica {
             // The keyspaces let go of the pinned state rather than hold too much memory for it.
             // The next cut is tried when the log has grown enough again.
             Err(SnapshotLost) => {
+                self.schedule_trim(now);
                 for token in cutting.tokens {
                     self.reply(token, Err(Error::Busy));
                 }

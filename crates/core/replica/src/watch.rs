@@ -1,8 +1,11 @@
 //! Watches: cursors over the history, fed as far as their watchers have room.
 //!
 //! A watcher gives credit, one per batch it can take; nothing is queued for it beyond that, since
-//! the history is the queue. One that stays behind keeps its place for a while: the events it has
-//! yet to read are spared from trimming, until it has been behind for [`SPARED_FOR`].
+//! the history is the queue. One that is behind keeps its place for a while: the events it has yet
+//! to read are spared from trimming, until the oldest of them is [`SPARED_FOR`] old.
+//!
+//! A watcher of few keys may have a long history to look through. It does so a part at a time, in
+//! steps of their own, so that writes don't wait for it.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
@@ -12,7 +15,7 @@ use synod_keyspace::{Cursor, KeyRange, PollBudget, WatchIndex};
 
 use crate::{Answer, Error, Output, Replica, Token, WatchId};
 
-/// How long a watcher that is behind is spared from compaction.
+/// How far a watcher may be behind to be spared from compaction.
 const SPARED_FOR: Duration = Duration::from_secs(60);
 
 /// The running watches.
@@ -20,8 +23,12 @@ const SPARED_FOR: Duration = Duration::from_secs(60);
 pub(crate) struct Watches {
     watches: BTreeMap<WatchId, Watch>,
     index: WatchIndex,
-    /// Those with events that they have no credit for.
+    /// Those that have not seen everything.
     behind: BTreeSet<WatchId>,
+    /// Those with credit that have more history to look through.
+    scanning: BTreeSet<WatchId>,
+    /// When they go on.
+    scan_due: Time,
     /// Keyspaces with spared events.
     spared: BTreeSet<KeyspaceId>,
 }
@@ -32,8 +39,6 @@ struct Watch {
     credit: u32,
     /// It has seen everything that concerns it. Its cursor rests until an event does.
     caught_up: bool,
-    /// Since when it has not been caught up for want of credit.
-    behind_since: Option<Time>,
 }
 
 /// Watches to be fed, each with the first new revision that concerns it.
@@ -58,17 +63,18 @@ impl Watches {
     fn remove(&mut self, id: WatchId) {
         self.watches.remove(&id);
         self.behind.remove(&id);
+        self.scanning.remove(&id);
         self.index.remove(id.get());
     }
 
-    /// The oldest revision of `keyspace` that a watcher to be spared has yet to see.
-    fn spared(&self, now: Time, keyspace: KeyspaceId) -> Option<Revision> {
-        let behind = self.behind.iter().map(|id| &self.watches[id]);
-        let spared = behind.filter(|watch| {
-            watch.cursor.keyspace == keyspace
-                && watch.behind_since.is_some_and(|since| now.since(since) < SPARED_FOR)
-        });
-        spared.map(|watch| watch.cursor.next).min()
+    /// When a watch has more history to look through.
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        if self.scanning.is_empty() { None } else { Some(self.scan_due) }
+    }
+
+    /// Whether compacted events may be held for a watcher.
+    pub(crate) fn is_sparing(&self) -> bool {
+        !self.spared.is_empty()
     }
 }
 
@@ -85,7 +91,7 @@ impl Replica {
             Ok(cursor) => {
                 let start = cursor.next;
                 self.watches.index.add(id.get(), keyspace, &cursor.range);
-                let watch = Watch { cursor, credit, caught_up: false, behind_since: None };
+                let watch = Watch { cursor, credit, caught_up: false };
                 self.watches.watches.insert(id, watch);
                 self.reply(token, Ok(Answer::WatchOpened { start }));
                 self.feed_watch(now, id);
@@ -133,6 +139,7 @@ impl Replica {
 
     fn feed_watch(&mut self, now: Time, id: WatchId) {
         let watch = self.watches.watches.get_mut(&id).expect("the caller found it");
+        self.watches.scanning.remove(&id);
         while watch.credit > 0 && !watch.caught_up {
             match self.keyspaces.poll(&mut watch.cursor, PollBudget::default()) {
                 Ok(poll) => {
@@ -141,6 +148,10 @@ impl Replica {
                         watch.credit -= 1;
                         let (events, revision) = (poll.events, poll.revision);
                         self.outputs.push(Output::WatchBatch { watch: id, events, revision });
+                    } else if !poll.idle {
+                        self.watches.scanning.insert(id);
+                        self.watches.scan_due = now;
+                        break;
                     }
                 }
                 Err(error) => {
@@ -152,15 +163,20 @@ impl Replica {
             }
         }
         if watch.caught_up {
-            watch.behind_since = None;
             self.watches.behind.remove(&id);
         } else {
-            watch.behind_since = watch.behind_since.or(Some(now));
             self.watches.behind.insert(id);
         }
     }
 
-    fn spare_watchers(&mut self, now: Time) {
+    /// One watch goes on looking through the history.
+    pub(crate) fn on_scan_timeout(&mut self, now: Time) {
+        if let Some(id) = self.watches.scanning.first().copied() {
+            self.feed_watch(now, id);
+        }
+    }
+
+    pub(crate) fn spare_watchers(&mut self, now: Time) {
         if self.watches.behind.is_empty() && self.watches.spared.is_empty() {
             return;
         }
@@ -168,11 +184,28 @@ impl Replica {
         let mut keyspaces: BTreeSet<KeyspaceId> = behind.collect();
         keyspaces.append(&mut self.watches.spared);
         for keyspace in keyspaces {
-            let spared = self.watches.spared(now, keyspace);
+            let spared = self.spared(now, keyspace);
             self.keyspaces.spare(keyspace, spared).expect("a watched keyspace exists");
             if spared.is_some() {
                 self.watches.spared.insert(keyspace);
             }
         }
+    }
+
+    /// The oldest revision of `keyspace` that a watcher to be spared has yet to see.
+    fn spared(&self, now: Time, keyspace: KeyspaceId) -> Option<Revision> {
+        let cursors = self.watches.behind.iter().map(|id| &self.watches.watches[id].cursor);
+        let close = cursors.filter(|cursor| {
+            cursor.keyspace == keyspace && self.age(now, cursor).is_some_and(|age| age < SPARED_FOR)
+        });
+        close.map(|cursor| cursor.next).min()
+    }
+
+    /// How long ago the first revision was written that the cursor has not seen: by the agreed
+    /// clock as far as that has come, and by the timers' since then.
+    fn age(&self, now: Time, cursor: &Cursor) -> Option<Duration> {
+        let written = self.keyspaces.time(cursor.keyspace, cursor.next)?;
+        let idle = now.since(self.clock_moved);
+        Some(self.keyspaces.clock().since(written).saturating_add(idle))
     }
 }
