@@ -68,7 +68,7 @@ impl Replica {
     /// Proposes what the replica itself wants. Not bounded: it is one entry at a time.
     pub(crate) fn propose_own(&mut self, time: Time, command: Command) {
         let request = Request { origin: Origin::default(), time, command };
-        self.append(None, request).expect("the replica's own commands are small");
+        self.append(None, request).expect("only requests of others have a bound");
     }
 
     /// The newest time given to an entry.
@@ -82,7 +82,7 @@ impl Replica {
         payload.clear();
         request.encode(&mut payload);
         let (len, max) = (payload.len(), self.options.request_bytes_max);
-        if len > max {
+        if len > max && token.is_some() {
             self.proposals.scratch = payload;
             return Err(Error::TooLarge { len, max });
         }

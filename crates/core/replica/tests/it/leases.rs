@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use synod_base::LeaseId;
 use synod_keyspace::{Command, Op, Put, Txn};
-use synod_replica::{Answer, Error, Input, LeaseStatus};
+use synod_replica::{Answer, Error, Input, LeaseStatus, Options};
 
 use crate::world::{SYNOD, World, seconds, small};
 
@@ -84,6 +84,18 @@ fn leases_that_run_out_together_end_in_one_entry() {
     world.step(Input::Timeout);
     world.settle();
     assert_eq!(world.entries.len(), before + 1);
+    assert_eq!(world.replica.keyspaces().leases().count(), 0);
+}
+
+#[test]
+fn leases_end_also_where_requests_must_be_shorter_than_the_entry_that_ends_them() {
+    let mut world = World::new(Options { request_bytes_max: 100, ..small() });
+    for id in 1..=20 {
+        world.grant(id, 10);
+    }
+    world.now = seconds(100);
+    world.step(Input::Timeout);
+    world.settle();
     assert_eq!(world.replica.keyspaces().leases().count(), 0);
 }
 
