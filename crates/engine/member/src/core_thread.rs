@@ -83,7 +83,6 @@ impl CoreThread {
 
     /// Runs until shutdown or an error of the disk; `outputs` are those of the replica's start.
     pub(crate) fn run(mut self, mut outputs: Outputs) {
-        let _end = EndGuard(self.mailbox.clone());
         self.carry_out(&mut outputs);
         while self.disk.is_some() && !(self.is_shutting_down && self.replica.is_settled()) {
             let first = self.wait();
@@ -236,15 +235,6 @@ impl CoreThread {
     fn number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
-    }
-}
-
-/// Wakes those who wait for the thread's end, also when it panics.
-struct EndGuard(Mailbox);
-
-impl Drop for EndGuard {
-    fn drop(&mut self) {
-        self.0.end();
     }
 }
 

@@ -114,10 +114,16 @@ impl Member {
             let (files, mailbox) = (Files::new(data_dir.clone()), mailbox.clone());
             move || writer::run(files, &jobs, &mailbox)
         };
+        let core_end = EndGuard(mailbox.clone());
         let threads = vec![
             thread("synod-log", writer(log_jobs))?,
             thread("synod-snapshot", writer(snapshot_jobs))?,
-            thread("synod-core", move || core.run(outputs))?,
+            thread("synod-core", move || {
+                // Outlives the core: when the end is told, the state is freed and the writers have
+                // no more jobs, so that whoever shuts down does not wait for that on a runtime.
+                let _end = core_end;
+                core.run(outputs);
+            })?,
         ];
         Ok(Self { mailbox, tasks: tasks.child(), threads, report, identity, _lock: lock })
     }
@@ -174,16 +180,23 @@ impl Drop for Member {
     }
 }
 
-/// Makes the directory durably: its data would be lost with its name.
+/// Wakes those who wait for the core thread's end, also when it panics.
+struct EndGuard(Mailbox);
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Makes the directory durably, and those above it: its data would be lost with any of the names.
 fn make_directory(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
+    let missing =
+        path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+    let parents: Vec<&Path> = missing.filter_map(Path::parent).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    match path.parent() {
-        Some(parent) => synod_sys::file::sync_directory(parent),
-        None => Ok(()),
-    }
+    // From the top down: a name is worth nothing before those above it are there to stay.
+    parents.into_iter().rev().try_for_each(synod_sys::file::sync_directory)
 }
 
 fn fresh_identity() -> io::Result<Identity> {

@@ -75,6 +75,18 @@ fn a_file_where_the_directory_should_be_is_an_error() {
 }
 
 #[tokio::test]
+async fn directories_above_are_made_too_for_this_user_only() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let nested = directory.path().join("one/two");
+    open(&nested).shutdown().await;
+    for made in [&nested.join("data"), &nested, &directory.path().join("one")] {
+        assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700, "{made:?}");
+    }
+}
+
+#[tokio::test]
 async fn foreign_files_do_not_disturb() {
     let directory = tempfile::tempdir().unwrap();
     open(directory.path()).shutdown().await;
