@@ -7,7 +7,7 @@ use synod_base::{DecodeError, LogIndex, Term, Time, decode_all};
 use synod_keyspace::{Command, Keyspaces, Request, Restore};
 use synod_wal::{
     FRAME_HEADER_LEN, FileName, Flaw, Frame, FrameKind, FrameStream, Record, RecoverError,
-    Recovery, Wal,
+    Recovered, Recovery,
 };
 use thiserror::Error as ThisError;
 
@@ -104,6 +104,8 @@ pub struct RecoveryReport {
     pub replayed: u64,
     /// Snapshots that were damaged and done without.
     pub damaged: Vec<FileName>,
+    /// The newest snapshot, when the log says that it was durable and it is not there.
+    pub missing: Option<FileName>,
 }
 
 /// A state, and what is known of the entry it stands at.
@@ -148,9 +150,13 @@ impl Replica {
         let mut report = RecoveryReport { is_new: format.is_none(), ..RecoveryReport::default() };
         let (mut base, recovery) = find_base(&options, config, image, &files, &mut report)?;
         report.snapshot = base.index;
-        let (mut wal, log_bytes) = replay(&mut base, recovery, image, &mut report)?;
+        let (recovered, log_bytes) = replay(&mut base, recovery, image, &mut report)?;
+        let newest = snapshots(&files).next_back();
+        let missing = recovered.marker.filter(|marker| newest < Some(*marker));
+        report.missing = missing.map(FileName::Snapshot);
 
         let Base { keyspaces, term: applied_term, .. } = base;
+        let mut wal = recovered.wal;
         if format.is_none() {
             wal.precede(Format::new(identity).ops());
         }
@@ -252,7 +258,7 @@ fn replay(
     mut recovery: Recovery,
     image: &impl Image,
     report: &mut RecoveryReport,
-) -> Result<(Wal, u64), OpenError> {
+) -> Result<(Recovered, u64), OpenError> {
     let mut log_bytes = 0;
     while let Some(file) = recovery.next_file() {
         let bytes = image.read(file, 0, usize::MAX)?;
@@ -267,7 +273,7 @@ fn replay(
             log_bytes += entry.payload.len() as u64;
         }
     }
-    Ok((recovery.finish()?.wal, log_bytes))
+    Ok((recovery.finish()?, log_bytes))
 }
 
 fn load_snapshot(

@@ -53,6 +53,7 @@ fn check(world: &World, promises: &Promises) {
     assert_eq!(world.replica.keyspaces().digest(), model.digest(), "at entry {applied}");
     let report = world.replica.recovery_report();
     assert!(report.damaged.is_empty(), "a crash left a broken snapshot: {report:?}");
+    assert_eq!(report.missing, None, "a snapshot that was durable is gone");
     for (token, promised) in promises {
         if let Ok(Answer::Snapshot { index }) = promised {
             assert!(report.snapshot >= *index, "the snapshot at {index} is gone");
@@ -190,15 +191,23 @@ fn a_short_run_survives_a_crash_after_every_operation_with_every_subset_lost() {
             true
         });
         longest = longest.max(pending);
-        // Every subset of up to 7 things that can be lost; of more, as many at random.
-        for subset in 0..1_u64 << pending.min(7) {
-            let mut bits = subset;
-            let mut random = Random(subset ^ stop as u64);
+        // Every subset of up to 7 things that can be lost; of more, every prefix, and as many
+        // subsets at random.
+        let subsets = 1_u64 << pending.min(7);
+        let prefixes = if pending <= 7 { 0 } else { pending + 1 };
+        for choice in 0..subsets + prefixes {
+            let mut random = Random(choice ^ stop as u64);
             let mut disk = world.disk.clone();
+            let mut at = 0;
             disk.crash(|| {
-                let survives = if pending <= 7 { bits & 1 == 1 } else { random.coin() };
-                bits >>= 1;
-                survives
+                at += 1;
+                if choice >= subsets {
+                    at <= choice - subsets
+                } else if pending <= 7 {
+                    choice >> (at - 1) & 1 == 1
+                } else {
+                    random.coin()
+                }
             });
             let (mut again, _, _) = short_run(stop);
             again.disk = disk;

@@ -89,6 +89,25 @@ fn a_damaged_snapshot_is_done_without_while_the_log_reaches_back() {
 }
 
 #[test]
+fn a_lost_snapshot_is_named_and_done_without_while_the_log_reaches_back() {
+    let mut world = World::new(without_snapshots());
+    fill(&mut world, 0..60);
+    cut(&mut world);
+    fill(&mut world, 60..90);
+    cut(&mut world);
+    fill(&mut world, 90..95);
+    let digest = world.replica.keyspaces().digest();
+    let [older, newer] = snapshots(&world)[..] else { panic!("two snapshots") };
+    for (lost, missing) in [(older, None), (newer, Some(newer))] {
+        let mut disk = world.disk.clone();
+        disk.lose(lost);
+        let world = World::open(without_snapshots(), disk, seconds(9)).expect("the log covers it");
+        assert_eq!(world.replica.recovery_report().missing, missing);
+        assert_eq!(world.replica.keyspaces().digest(), digest);
+    }
+}
+
+#[test]
 fn damaged_snapshots_that_the_log_cannot_replace_are_reported() {
     let mut world = World::new(small());
     fill(&mut world, 0..400);
