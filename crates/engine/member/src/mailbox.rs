@@ -163,3 +163,29 @@ impl Mailbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn past_its_bound_the_mailbox_is_busy_until_a_place_is_free() {
+        let (mailbox, messages) = Mailbox::new();
+        let mut context = Context::from_waker(Waker::noop());
+        let ask = || Box::pin(mailbox.ask(Message::Snapshot));
+        let mut waiting: Vec<_> = (0..REQUESTS_MAX).map(|_| ask()).collect();
+        assert!(waiting.iter_mut().all(|ask| ask.as_mut().poll(&mut context).is_pending()));
+        for _ in 0..2 {
+            let refused = pin!(ask()).poll(&mut context);
+            assert!(matches!(refused, Poll::Ready(Err(Error::Busy))), "{refused:?}");
+        }
+        // Who has stopped waiting keeps the place until the core thread has seen to the request.
+        drop(waiting.pop());
+        assert!(pin!(ask()).poll(&mut context).is_ready());
+        drop(messages.recv());
+        assert!(pin!(ask()).poll(&mut context).is_pending());
+    }
+}

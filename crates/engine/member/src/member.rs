@@ -104,6 +104,9 @@ impl Member {
         for file in &report.damaged {
             tracing::warn!(%file, "a damaged snapshot was done without");
         }
+        if let Some(file) = report.missing {
+            tracing::warn!(%file, "a lost snapshot was done without");
+        }
 
         let (mailbox, messages) = Mailbox::new();
         let (log, log_jobs) = mpsc::channel();
