@@ -10,17 +10,19 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use synod_base::Digest;
 use synod_manifest::{App, Build, Service, Template};
 use synod_sys::lock::LockFile;
+use synod_sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::data_dir::DataDir;
+use crate::follow::Interrupts;
 use crate::outcome::{Exit, Failure};
 use crate::terminal::Terminal;
 
@@ -119,52 +121,63 @@ fn record_path(records: &Path, dir: &Path, command: &str) -> PathBuf {
     records.join(format!("{digest}.json"))
 }
 
+/// How a build ended.
+enum Ended {
+    Exited(ExitStatus),
+    Interrupted,
+    TimedOut,
+}
+
 async fn run(service: &Service, build: &Build, terminal: &Terminal) -> Result<()> {
-    terminal.say(&format!("building {}: {}", service.name, build.command));
+    let name = &service.name;
+    terminal.say(&format!("building {name}: {}", build.command));
     let mut child = Command::new("sh")
         .args(["-c", &build.command])
         .current_dir(&service.dir)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
         .process_group(0)
         .spawn()
-        .with_context(|| {
-            format!("cannot start the build of {} in {}", service.name, service.dir.display())
-        })?;
+        .with_context(|| format!("cannot start the build in {}", service.dir.display()))?;
     let group = child.id();
-    let outcome = tokio::time::timeout(build.timeout, follow(&mut child, service, terminal)).await;
-    let failed = |what: String| Failure::new(Exit::Failed, what);
-    match outcome {
-        Ok(Ok((status, _))) if status.success() => Ok(()),
-        Ok(Ok((status, tail))) => {
-            if terminal.is_quiet() {
-                tail.iter().for_each(|line| terminal.error(line));
-            }
-            let name = &service.name;
-            Err(failed(format!("the build of {name} failed: {status}; nothing was changed")).into())
+    let ended = end(&mut child, service, build, terminal).await?;
+    if !matches!(ended, Ended::Exited(_))
+        && let Some(group) = group
+    {
+        // It may have ended by itself just now.
+        let _ = synod_sys::process::signal_group(group, Signal::KILL);
+    }
+    let unchanged = "nothing was changed [SYN-0011]";
+    let (exit, what) = match ended {
+        Ended::Exited(status) if status.success() => return Ok(()),
+        Ended::Exited(status) => (Exit::Failed, format!("failed: {status}; {unchanged}")),
+        Ended::Interrupted => (Exit::Interrupted, format!("was interrupted; {unchanged}")),
+        Ended::TimedOut => {
+            let timeout = humantime::format_duration(build.timeout);
+            (Exit::Failed, format!("passed its build.timeout of {timeout}; {unchanged}"))
         }
-        Ok(Err(error)) => Err(error),
-        Err(_) => {
-            if let Some(group) = group {
-                let _ = synod_sys::process::signal_group(group, synod_sys::signal::Signal::KILL);
-            }
-            let (name, timeout) = (&service.name, humantime::format_duration(build.timeout));
-            Err(failed(format!(
-                "the build of {name} was not done after {timeout} and was killed; nothing was \
-                 changed. Raise `build.timeout`"
-            ))
-            .into())
-        }
+    };
+    Err(Failure::new(exit, format!("the build of {name} {what}")).into())
+}
+
+/// Waits for the build's end, showing what it prints.
+async fn end(
+    child: &mut Child,
+    service: &Service,
+    build: &Build,
+    terminal: &Terminal,
+) -> Result<Ended> {
+    let mut interrupts = Interrupts::new()?;
+    tokio::select! {
+        biased;
+        () = interrupts.next() => Ok(Ended::Interrupted),
+        status = follow(child, service, terminal) => Ok(Ended::Exited(status?)),
+        () = tokio::time::sleep(build.timeout) => Ok(Ended::TimedOut),
     }
 }
 
-async fn follow(
-    child: &mut Child,
-    service: &Service,
-    terminal: &Terminal,
-) -> Result<(std::process::ExitStatus, Vec<String>)> {
+async fn follow(child: &mut Child, service: &Service, terminal: &Terminal) -> Result<ExitStatus> {
     let stdout = child.stdout.take().expect("stdout is piped");
     let stderr = child.stderr.take().expect("stderr is piped");
     let (out, err) = tokio::join!(
@@ -173,8 +186,12 @@ async fn follow(
     );
     let mut tail = out?;
     tail.extend(err?);
-    let cut = tail.len().saturating_sub(TAIL_LINES);
-    Ok((child.wait().await.context("the build was lost")?, tail.split_off(cut)))
+    let status = child.wait().await.context("the build was lost")?;
+    if !status.success() && terminal.is_quiet() {
+        let cut = tail.len().saturating_sub(TAIL_LINES);
+        tail.iter().skip(cut).for_each(|line| terminal.error(line));
+    }
+    Ok(status)
 }
 
 async fn print_lines(

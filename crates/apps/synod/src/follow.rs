@@ -92,6 +92,7 @@ impl Follow {
                     let Some(status) = status? else { return Err(self.gone().into()) };
                     self.show(&status).await?;
                     if status.is_settled() {
+                        self.live.finish(&status);
                         return Ok(Reached::Settled);
                     }
                     if let Some(service) = hopeless(&status) {
@@ -137,6 +138,7 @@ impl Follow {
         while let Some(status) = self.lines.next::<AppStatus>().await? {
             self.live.show(&status);
         }
+        self.live.clear();
         Ok(())
     }
 

@@ -83,16 +83,15 @@ async fn status(session: &Session, output: Output) -> Result<Exit> {
         return Err(Failure::new(Exit::NotFound, message).into());
     }
     let health: Value = client.get("/v1/health").await?;
-    match output {
-        Output::Json => {
-            println!(
-                "{}",
-                json!({ "running": true, "data_dir": dir.to_string(), "health": health })
-            );
-        }
-        Output::Table => {
-            println!("the daemon runs on {dir}\n{}", serde_json::to_string_pretty(&health)?)
-        }
+    if output == Output::Json {
+        println!("{}", json!({ "running": true, "data_dir": dir.to_string(), "health": health }));
+        return Ok(Exit::Done);
+    }
+    println!("directory  {dir}");
+    for name in ["version", "pid", "node", "gateway_port"] {
+        let value = &health[name];
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        println!("{:10} {value}", name.trim_end_matches("_port"));
     }
     Ok(Exit::Done)
 }

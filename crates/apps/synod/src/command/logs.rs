@@ -129,15 +129,13 @@ pub(crate) fn shown(line: &LogLine, terminal: &Terminal) -> String {
     let time = at.get(11..23).unwrap_or(&at);
     let who = format!("{}/{}", line.service, line.slot);
     let mut text = format!("{} {} ", terminal.paint(Tone::Faint, time), who);
-    match line.level {
-        Some(level @ (Level::Error | Level::Warn)) => {
-            let (tone, word) = match level {
-                Level::Error => (Tone::Bad, "ERROR"),
-                _ => (Tone::Busy, "WARN"),
-            };
-            text.push_str(&format!("{} ", terminal.paint(tone, word)));
-        }
-        _ => {}
+    let level = match line.level {
+        Some(Level::Error) => Some((Tone::Bad, "ERROR")),
+        Some(Level::Warn) => Some((Tone::Busy, "WARN")),
+        _ => None,
+    };
+    if let Some((tone, word)) = level {
+        text.push_str(&format!("{} ", terminal.paint(tone, word)));
     }
     text.push_str(&visible(&line.text));
     for (name, value) in &line.fields {

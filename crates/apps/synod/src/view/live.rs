@@ -13,8 +13,8 @@ pub(crate) struct Live {
     gateway_port: u16,
     /// Lines of the table drawn last.
     drawn: usize,
-    /// What was last said of each instance, where nothing can be redrawn.
-    said: BTreeMap<String, String>,
+    /// The state last said of each instance, where nothing can be redrawn.
+    said: BTreeMap<String, &'static str>,
 }
 
 impl Live {
@@ -32,6 +32,24 @@ impl Live {
         }
     }
 
+    /// Leaves the table, with the app's links, as the last thing said.
+    pub(crate) fn finish(&mut self, status: &AppStatus) {
+        let rows = InstanceRow::of_app(status, self.gateway_port);
+        let app = AppRow::new(status, self.gateway_port);
+        self.erase();
+        let mut lines = instance_table(&rows, &self.terminal, usize::MAX);
+        if !app.urls.is_empty() {
+            lines.push(String::new());
+            lines.extend(links(&app, &self.terminal));
+        }
+        self.terminal.say(&lines.join("\n"));
+    }
+
+    /// Takes the table away.
+    pub(crate) fn clear(&mut self) {
+        self.erase();
+    }
+
     /// Says something above the table.
     pub(crate) fn say(&mut self, text: &str) {
         self.erase();
@@ -41,7 +59,7 @@ impl Live {
     fn redraw(&mut self, rows: &[InstanceRow], status: &AppStatus) {
         let mut lines = instance_table(rows, &self.terminal, self.terminal.width());
         let app = AppRow::new(status, self.gateway_port);
-        if status.is_settled() && !app.urls.is_empty() {
+        if status.is_settled() && !rows.is_empty() && !app.urls.is_empty() {
             lines.push(String::new());
             lines.extend(links(&app, &self.terminal));
         }
@@ -63,11 +81,10 @@ impl Live {
 
     fn say_changes(&mut self, rows: &[InstanceRow]) {
         for row in rows {
-            let reason = row.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            let line = format!("{}/{} {}{reason}", row.app, row.id, row.state);
-            if self.said.get(&row.id) != Some(&line) {
-                self.terminal.say(&line);
-                self.said.insert(row.id.clone(), line);
+            // Only what the instance does is news, not each new reason for the same wait.
+            if self.said.insert(row.id.clone(), row.state) != Some(row.state) {
+                let reason = row.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+                self.terminal.say(&format!("{}/{} {}{reason}", row.app, row.id, row.state));
             }
         }
         self.said.retain(|id, _| rows.iter().any(|row| row.id == *id));

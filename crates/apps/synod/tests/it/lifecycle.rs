@@ -137,23 +137,3 @@ fn a_test_runs_its_command_against_the_app_and_leaves_nothing() {
     ran.expect_code(0);
     home.expect_nothing_running();
 }
-
-#[test]
-fn a_build_runs_once_until_an_input_changes() {
-    let home = Home::new();
-    std::fs::create_dir(home.path("src")).expect("a directory");
-    std::fs::write(home.path("src/input"), "one").expect("a file");
-    let manifest = home.manifest(
-        "built.toml",
-        "app = \"built\"\n[service.a]\nrun = \"$OBEDIENT\"\nports = { http = \"auto\" }\n\
-         dir = \"src\"\nbuild = \"echo built >> ../builds.txt\"\n",
-    );
-    let builds = || std::fs::read_to_string(home.path("builds.txt")).unwrap_or_default();
-    home.up(&manifest);
-    assert_eq!(builds(), "built\n");
-    home.up(&manifest);
-    assert_eq!(builds(), "built\n", "nothing changed, nothing is built");
-    std::fs::write(home.path("src/input"), "another").expect("a file");
-    home.up(&manifest);
-    assert_eq!(builds(), "built\nbuilt\n");
-}

@@ -1,5 +1,6 @@
 //! End to end: the real binary, real processes, a daemon per test.
 
+mod builds;
 mod down;
 mod faults;
 mod home;
