@@ -1,7 +1,9 @@
-//! Automation for the people who work on Synod: `cargo xtask layers` and `cargo xtask verify`.
+//! Automation for the people who work on Synod: `cargo xtask layers`, `cargo xtask verify` and
+//! `cargo xtask bench-gateway`.
 //!
-//! Both only read. What they check and why is written in `docs/ARCHITECTURE.md`.
+//! The first two only read; what they check and why is written in `docs/ARCHITECTURE.md`.
 
+mod bench_gateway;
 mod layers;
 mod verify;
 
@@ -21,6 +23,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measures what a request costs the gateway, beside nginx and Envoy where installed.
+    BenchGateway(bench_gateway::Options),
     /// Checks the direction of dependencies and the purity of the cores.
     Layers,
     /// Runs everything that must hold before a change lands: formatting, lints, layers, licences,
@@ -45,6 +49,10 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> anyhow::Result<ExitCode> {
     let root = workspace_root()?;
     match command {
+        Command::BenchGateway(options) => {
+            bench_gateway::run(&root, options)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Layers => {
             println!("{}", layers::check_workspace(&root)?);
             Ok(ExitCode::SUCCESS)

@@ -7,8 +7,11 @@
 //! ```text
 //! cargo bench -p synod-proxy --bench request_cost               our proxy
 //! request_cost upstream                                         only the endpoint; prints its port
-//! request_cost load 127.0.0.1:8080 PID [PID..]                  another proxy in front of it
+//! request_cost load 127.0.0.1:8080 REQUESTS PID [PID..]         another proxy in front of it
 //! ```
+//!
+//! `cargo xtask bench-gateway` puts other proxies beside ours in this way. The load tells what it
+//! measured in one line of JSON.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
@@ -25,8 +28,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const CONNECTIONS: usize = 32;
-const WARM_UP: Duration = Duration::from_secs(1);
-const MEASURED: Duration = Duration::from_secs(5);
+/// How many requests a comparison sends to each role.
+const REQUESTS: usize = 100_000;
+/// What a load may take before it is given up.
+const DEADLINE: Duration = Duration::from_secs(120);
 const REQUEST: &[u8] = b"GET /orders/7?full=1 HTTP/1.1\r\nHost: shop.localhost:8080\r\n\
     User-Agent: request_cost\r\nAccept: application/json\r\nAccept-Encoding: gzip\r\n\
     Authorization: Bearer 0123456789abcdef\r\n\r\n";
@@ -41,12 +46,15 @@ fn main() {
         ["upstream"] => runtime.block_on(upstream()),
         ["relay", upstream] => runtime.block_on(relay(upstream.parse().unwrap())),
         ["proxy", upstream] => runtime.block_on(proxy(upstream.parse().unwrap())),
-        ["load", target, ref pids @ ..] => {
+        ["load", target, requests, ref pids @ ..] if !pids.is_empty() => {
             let pids: Vec<u32> = pids.iter().map(|pid| pid.parse().unwrap()).collect();
-            runtime.block_on(load(target.parse().unwrap(), &pids));
+            let load = load(target.parse().unwrap(), requests.parse().unwrap(), &pids);
+            let load = async { tokio::time::timeout(DEADLINE, load).await };
+            runtime.block_on(load).expect("the load ends in time");
         }
         _ => panic!(
-            "usage: request_cost [upstream | relay ADDRESS | proxy ADDRESS | load ADDRESS PID..]"
+            "usage: request_cost [upstream | relay ADDRESS | proxy ADDRESS | \
+             load ADDRESS REQUESTS PID..]"
         ),
     }
 }
@@ -58,7 +66,7 @@ fn compare() {
         let pid = child.id().to_string();
         println!("{role}");
         let me = std::env::current_exe().unwrap();
-        let load = Command::new(me).args(["load", &address, &pid]).status();
+        let load = Command::new(me).args(["load", &address, &REQUESTS.to_string(), &pid]).status();
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(load.unwrap().success());
@@ -137,43 +145,58 @@ async fn proxy(endpoint: SocketAddr) {
     std::future::pending::<()>().await;
 }
 
-async fn load(target: SocketAddr, pids: &[u32]) {
-    let begin = Instant::now() + WARM_UP;
-    let end = begin + MEASURED;
-    let clients: Vec<_> =
-        (0..CONNECTIONS).map(|_| tokio::spawn(client(target, begin, end))).collect();
-    tokio::time::sleep_until(begin.into()).await;
-    let user_before: f64 = pids.iter().map(|pid| user_seconds(*pid)).sum();
+async fn load(target: SocketAddr, requests: usize, pids: &[u32]) {
+    let mut sockets = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let socket = TcpStream::connect(target).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        sockets.push(socket);
+    }
+    let each = requests.div_ceil(CONNECTIONS);
+    // Connections to the endpoint open and buffers grow before anything is measured.
+    let (sockets, _) = send_on_all(sockets, each.div_ceil(10)).await;
     let cpu_before: Duration = pids.iter().map(|pid| cpu(*pid)).sum();
-    tokio::time::sleep_until(end.into()).await;
-    let spent = pids.iter().map(|pid| cpu(*pid)).sum::<Duration>() - cpu_before;
+    let user_before: f64 = pids.iter().map(|pid| user_seconds(*pid)).sum();
+    let begin = Instant::now();
+    let (_sockets, mut took) = send_on_all(sockets, each).await;
+    let elapsed = begin.elapsed();
+    let cpu = pids.iter().map(|pid| cpu(*pid)).sum::<Duration>() - cpu_before;
     let user = pids.iter().map(|pid| user_seconds(*pid)).sum::<f64>() - user_before;
-    let mut took = Vec::new();
-    for client in clients {
-        took.extend(client.await.unwrap());
-    }
     took.sort_unstable();
-    let count = took.len();
-    let at = |share: f64| took[((count - 1) as f64 * share) as usize];
-    println!("  requests         {count} in {MEASURED:?} over {CONNECTIONS} connections");
-    println!("  requests/s       {:.0}", count as f64 / MEASURED.as_secs_f64());
-    println!("  latency          p50 {:?}, p99 {:?}", at(0.50), at(0.99));
-    if !pids.is_empty() {
-        let each = |seconds: f64| seconds * 1e6 / count as f64;
-        let (all, user) = (each(spent.as_secs_f64()), each(user));
-        println!("  CPU per request  {all:.1} µs, of it {user:.1} µs outside the kernel");
-        let rss: u64 = pids.iter().map(|pid| rss_kib(*pid)).sum();
-        println!("  resident         {:.1} MiB", rss as f64 / 1024.0);
-    }
+    let count = took.len() as f64;
+    let at = |share: f64| took[((count - 1.0) * share) as usize].as_secs_f64() * 1e3;
+    let rss: u64 = pids.iter().map(|pid| rss_kib(*pid)).sum();
+    // In fixed places rather than in full: the figures are not that exact.
+    println!(
+        "{{\"requests\": {count}, \"requests_per_s\": {:.0}, \"cpu_us\": {:.2}, \
+         \"user_us\": {:.2}, \"p50_ms\": {:.3}, \"p99_ms\": {:.3}, \"rss_mib\": {:.1}}}",
+        count / elapsed.as_secs_f64(),
+        cpu.as_secs_f64() * 1e6 / count,
+        user * 1e6 / count,
+        at(0.50),
+        at(0.99),
+        rss as f64 / 1024.0,
+    );
 }
 
-/// Sends one request after the other and returns how long each took that ended in time.
-async fn client(target: SocketAddr, begin: Instant, end: Instant) -> Vec<Duration> {
-    let mut socket = TcpStream::connect(target).await.unwrap();
-    socket.set_nodelay(true).unwrap();
-    let mut took = Vec::new();
+/// Sends `each` requests on every connection, and returns how long each of them took.
+async fn send_on_all(sockets: Vec<TcpStream>, each: usize) -> (Vec<TcpStream>, Vec<Duration>) {
+    let clients: Vec<_> =
+        sockets.into_iter().map(|socket| tokio::spawn(client(socket, each))).collect();
+    let (mut sockets, mut took) = (Vec::new(), Vec::new());
+    for client in clients {
+        let (socket, of_client) = client.await.unwrap();
+        sockets.push(socket);
+        took.extend(of_client);
+    }
+    (sockets, took)
+}
+
+/// Sends one request after the other.
+async fn client(mut socket: TcpStream, requests: usize) -> (TcpStream, Vec<Duration>) {
+    let mut took = Vec::with_capacity(requests);
     let mut buffer = vec![0; 4096];
-    loop {
+    for _ in 0..requests {
         let sent = Instant::now();
         socket.write_all(REQUEST).await.unwrap();
         let mut length = 0;
@@ -183,14 +206,9 @@ async fn client(target: SocketAddr, begin: Instant, end: Instant) -> Vec<Duratio
             length += count;
         }
         assert!(buffer.starts_with(b"HTTP/1.1 200"));
-        let now = Instant::now();
-        if now > end {
-            return took;
-        }
-        if sent >= begin {
-            took.push(now - sent);
-        }
+        took.push(sent.elapsed());
     }
+    (socket, took)
 }
 
 /// The CPU time of a process: the first number of each thread's `schedstat`, in nanoseconds.
