@@ -42,9 +42,9 @@ impl Client {
         Self { socket: socket.to_owned() }
     }
 
-    /// Whether a daemon accepts connections.
+    /// Whether a daemon answers. One that was just killed may still seem to accept connections.
     pub(crate) async fn is_up(&self) -> bool {
-        UnixStream::connect(&self.socket).await.is_ok()
+        self.get::<serde_json::Value>("/v1/version").await.is_ok()
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {

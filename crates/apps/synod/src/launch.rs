@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use synod_sys::lock::LockFile;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
@@ -12,6 +14,11 @@ use crate::client::Client;
 use crate::data_dir::DataDir;
 use crate::outcome::{Exit, Failure};
 use crate::terminal::Terminal;
+
+/// How long a daemon that ends is waited for.
+const ENDING_MAX: Duration = Duration::from_secs(10);
+/// How often the lock of such a daemon is tried.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The line that a starting daemon prints on its stdout, once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +54,9 @@ pub(crate) async fn ensure(data_dir: &DataDir, terminal: &Terminal) -> Result<Cl
         warn_of_other_version(&client, terminal).await;
         return Ok(client);
     }
+    // One that was killed a moment ago, or is about to end, may still hold the directory. One that
+    // holds it for longer is refused by the start.
+    let _ = tokio::time::timeout(ENDING_MAX, wait_until_gone(data_dir)).await;
     start(data_dir).await?;
     Ok(client)
 }
@@ -109,10 +119,11 @@ pub(crate) async fn shutdown_if_idle(client: &Client, data_dir: &DataDir) -> Res
 
 /// Waits until no daemon holds the data directory.
 pub(crate) async fn wait_until_gone(data_dir: &DataDir) -> Result<()> {
-    // The kernel lets go of the lock once the daemon is gone, and not a moment before.
-    let path = data_dir.lock();
-    let wait = tokio::task::spawn_blocking(move || synod_sys::lock::LockFile::wait(&path));
-    drop(wait.await.context("the wait was cut off")??);
+    // The kernel lets go of the lock once the daemon is gone, and not a moment before. It is asked
+    // now and then: a thread that waits for it could not be given up.
+    while LockFile::holder(&data_dir.lock())?.is_some() {
+        tokio::time::sleep(LOOK).await;
+    }
     Ok(())
 }
 

@@ -66,7 +66,9 @@ impl Parts {
         let health = health(gateway.port());
         gateway_port::remember(data_dir, health.gateway_port);
 
-        let control = Loop::new(Arc::clone(&store), LoopOptions::new(holder(), now_ms));
+        // The directory's lock lets one process at a time be this holder, so that a daemon which
+        // comes back after a crash need not wait for the epoch of the one before.
+        let control = Loop::new(Arc::clone(&store), LoopOptions::new(NODE, now_ms));
         let cancelled = tasks.child();
         let run = async move { control.run(cancelled.cancelled()).await };
         tasks.spawn(TaskKind::new("jobs-loop").waits().vital(), run);
@@ -181,11 +183,6 @@ fn health(gateway_port: u16) -> Health {
         gateway_port,
         started_ms: now_ms(),
     }
-}
-
-/// Who holds the loop's epoch.
-fn holder() -> String {
-    format!("{NODE}/{}", process::id())
 }
 
 fn now_ms() -> u64 {
