@@ -3,7 +3,7 @@
 //! A failed step does not stop the ones after it: one run shows all there is to repair.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -47,6 +47,22 @@ const DOC: Step = Step {
     ..step("doc", &["doc", "--workspace", "--no-deps", "--locked"])
 };
 
+/// The example app as its users run it: built for release, brought up, ordered from, taken down.
+const SHOP: Step = step(
+    "shop",
+    &[
+        "run",
+        "--release",
+        "--locked",
+        "--",
+        "test",
+        "examples/shop/app.toml",
+        "--",
+        "python3",
+        "examples/shop/smoke.py",
+    ],
+);
+
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
@@ -65,6 +81,7 @@ pub(crate) fn run(root: &Path, all: bool) -> ExitCode {
         run_cargo(DENY),
         run_cargo(CLIPPY),
         run_cargo(TEST),
+        (SHOP.name, timed(|| shop_step(root, is_ci))),
     ];
     if all {
         steps.push(run_cargo(DOC));
@@ -106,7 +123,27 @@ fn layers_step(root: &Path) -> Ended {
     }
 }
 
+/// Runs the shop on a daemon of its own.
+fn shop_step(root: &Path, is_ci: bool) -> Ended {
+    let python = Command::new("python3").arg("--version").stdout(Stdio::null()).status();
+    if !python.is_ok_and(|status| status.success()) {
+        eprintln!("\n== shop: python3 IS NOT INSTALLED, and the shop's shipping needs it");
+        return without_tool(is_ci);
+    }
+    let state = env::temp_dir().join(format!("synod-verify-{}", std::process::id()));
+    let own = [("SYNOD_DATA_DIR", state.as_os_str()), ("SYNOD_GATEWAY_PORT", "0".as_ref())];
+    let ended = cargo_step_in(root, &SHOP, is_ci, &own);
+    if let Err(error) = std::fs::remove_dir_all(&state) {
+        eprintln!("error: {} was not removed: {error}", state.display());
+    }
+    ended
+}
+
 fn cargo_step(root: &Path, step: &Step, is_ci: bool) -> Ended {
+    cargo_step_in(root, step, is_ci, &[])
+}
+
+fn cargo_step_in(root: &Path, step: &Step, is_ci: bool, env: &[(&str, &OsStr)]) -> Ended {
     eprintln!("\n== {}: cargo {}", step.name, step.args.join(" "));
     if let Some((tool, remedy)) = step.tool
         && !has_tool(root, tool)
@@ -117,6 +154,7 @@ fn cargo_step(root: &Path, step: &Step, is_ci: bool) -> Ended {
     let status = Command::new(cargo())
         .args(step.args)
         .envs(step.env.iter().copied())
+        .envs(env.iter().copied())
         .current_dir(root)
         .stdin(Stdio::null())
         .status();
