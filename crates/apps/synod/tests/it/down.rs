@@ -1,5 +1,6 @@
 //! Ending an app, whatever else has ended.
 
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use crate::home::{Home, kill};
@@ -37,5 +38,34 @@ fn ctrl_c_stops_the_app_cleanly() {
     kill(up.id(), "INT");
     let status = up.wait().expect("it ends");
     assert_eq!(status.code(), Some(130));
+    home.expect_nothing_running();
+}
+
+#[test]
+fn a_second_ctrl_c_kills_what_does_not_end() {
+    let home = Home::new();
+    let manifest = home.manifest(
+        "stubborn.toml",
+        "app = \"stubborn\"\n[service.a]\nstop = { grace = \"10m\" }\n\
+         run = [\"sh\", \"-c\", \"trap '' TERM; while :; do sleep 1; done\"]\n",
+    );
+    let mut up = home
+        .command(["up", manifest.to_str().expect("text")])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut said = BufReader::new(up.stderr.take().expect("stderr is piped")).lines();
+    let mut wait_for = |what: &str| {
+        let found = said.by_ref().map_while(Result::ok).any(|line| line.contains(what));
+        assert!(found, "{what} was not said");
+    };
+    wait_for("stubborn is ready");
+    kill(up.id(), "INT");
+    wait_for("stopping; Ctrl-C again kills");
+    wait_for("a-0-");
+    kill(up.id(), "INT");
+    wait_for("killing");
+    wait_for("stubborn is down");
+    assert_eq!(up.wait().expect("it ends").code(), Some(130));
     home.expect_nothing_running();
 }
