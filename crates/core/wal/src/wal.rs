@@ -47,11 +47,9 @@ pub struct Wal {
     last: LogIndex,
     hard_state: HardState,
     queued: Vec<DiskOp>,
-    queued_bytes: usize,
     in_flight: Option<Ticket>,
     /// The ticket of the batch that is being gathered.
     gathering: Ticket,
-    durable: Ticket,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -110,10 +108,8 @@ impl Wal {
             last: resume.last,
             hard_state: resume.hard_state,
             queued: resume.repairs,
-            queued_bytes: 0,
             in_flight: None,
             gathering: Ticket::ZERO.next(),
-            durable: Ticket::ZERO,
         }
     }
 
@@ -135,22 +131,10 @@ impl Wal {
         self.hard_state
     }
 
-    /// Everything up to this ticket is durable.
-    #[must_use]
-    pub fn durable(&self) -> Ticket {
-        self.durable
-    }
-
     /// Whether everything appended is durable.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.in_flight.is_none() && self.queued.is_empty()
-    }
-
-    /// Bytes appended that no batch has taken yet.
-    #[must_use]
-    pub fn queued_bytes(&self) -> usize {
-        self.queued_bytes
     }
 
     /// Has operations executed before anything that is appended from now on.
@@ -203,7 +187,6 @@ impl Wal {
         let ticket = self.gathering;
         self.gathering = ticket.next();
         self.in_flight = Some(ticket);
-        self.queued_bytes = 0;
         if let Some(open) = &mut self.open {
             open.batch = open.offset;
         }
@@ -217,7 +200,6 @@ impl Wal {
     pub fn on_durable(&mut self, ticket: Ticket) {
         assert!(self.in_flight == Some(ticket), "ticket {ticket} is the one in flight");
         self.in_flight = None;
-        self.durable = ticket;
     }
 
     /// Forgets segments that hold no entry after `index`, and answers what removes their files.
@@ -308,7 +290,6 @@ impl Wal {
         let before = bytes.len();
         stream.encode(bytes, u64::from(open.offset), &head, payload);
         let added = bytes.len() - before;
-        self.queued_bytes += added;
         let added = u32::try_from(added).expect("a record stays below 4 GiB");
         self.open = Some(OpenSegment { offset: open.offset + added, ..open });
     }
