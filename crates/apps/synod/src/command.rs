@@ -4,7 +4,7 @@ mod check;
 mod daemon;
 mod down;
 mod explain;
-pub(crate) mod logs;
+mod logs;
 mod named;
 mod ps;
 mod restart;
@@ -16,9 +16,7 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
-pub(crate) use daemon::RunArgs;
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::data_dir::DataDir;
 use crate::outcome::Exit;
@@ -81,29 +79,6 @@ pub(crate) enum Output {
     /// For people
     #[default]
     Table,
-}
-
-/// A manifest and how to read it.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct ManifestArgs {
-    /// The manifest
-    #[arg(value_name = "FILE", default_value = "app.toml")]
-    pub(crate) file: PathBuf,
-
-    /// Use the overrides of `[profile.NAME]`
-    #[arg(long, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
-
-    /// Set a variable of `[vars]`
-    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_var)]
-    pub(crate) vars: Vec<(String, String)>,
-}
-
-fn parse_var(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected NAME=VALUE".to_owned()),
-    }
 }
 
 /// What every command works with.

@@ -12,9 +12,9 @@ use std::io::Write;
 use std::process;
 
 use anyhow::{Context, Result};
+use clap::Args;
 use tokio::runtime::Runtime;
 
-use crate::command::RunArgs;
 use crate::data_dir::DataDir;
 use crate::launch::Report;
 use crate::outcome::{Exit, exit_of};
@@ -22,6 +22,23 @@ use parts::Parts;
 
 /// Threads that move requests: more than a few only pay where there are many cores.
 const DATA_PLANE_THREADS_MAX: usize = 4;
+
+/// How the daemon listens.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The gateway's port; 0 takes a free one [default: 8080, or a free one when it is taken]
+    #[arg(long, value_name = "PORT", env = "SYNOD_GATEWAY_PORT")]
+    pub(crate) gateway_port: Option<u16>,
+
+    /// Also serve the admin API on this loopback port, for holders of the token in api.token;
+    /// 0 takes a free one
+    #[arg(long, value_name = "PORT", env = "SYNOD_API_PORT")]
+    pub(crate) api_port: Option<u16>,
+
+    /// Leave the terminal, report on stdout, and end when the last app is gone
+    #[arg(long, hide = true)]
+    pub(crate) detached: bool,
+}
 
 /// Runs the daemon until it is asked to end.
 pub(crate) fn run(data_dir: &DataDir, args: &RunArgs) -> Result<Exit> {

@@ -10,7 +10,7 @@ use synod_placement::{Phase, ServiceState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::client::{Client, Health, Lines};
-use crate::command::logs;
+use crate::log_lines;
 use crate::outcome::{Exit, Failure};
 use crate::terminal::{Terminal, Tone};
 use crate::view::{Live, Tally};
@@ -172,10 +172,11 @@ impl Follow {
     async fn show_last_lines(&mut self, service: &str) -> Result<()> {
         let services = BTreeSet::from([service.to_owned()]);
         let tail = Some(LINES_OF_FAILED);
-        let mut lines = logs::open(&self.client, &self.app, &services, tail, None, false).await?;
+        let mut lines =
+            log_lines::open(&self.client, &self.app, &services, tail, None, false).await?;
         let mut text = Vec::new();
         while let Some(line) = lines.next::<LogLine>().await? {
-            text.push(format!("  {}", logs::shown(&line, &self.terminal)));
+            text.push(format!("  {}", log_lines::shown(&line, &self.terminal)));
         }
         let name = format!("{}/{service}", self.app);
         if text.is_empty() {

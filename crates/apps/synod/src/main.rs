@@ -11,6 +11,7 @@ mod daemon;
 mod data_dir;
 mod follow;
 mod launch;
+mod log_lines;
 mod manifest_file;
 mod outcome;
 mod terminal;

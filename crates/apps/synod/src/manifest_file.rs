@@ -1,14 +1,37 @@
 //! Reading a manifest from disk, and showing what is wrong with it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use clap::Args;
 use synod_manifest::{App, Options};
 
-use crate::command::ManifestArgs;
 use crate::outcome::{Exit, Failure};
 use crate::terminal::Terminal;
+
+/// A manifest and how to read it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ManifestArgs {
+    /// The manifest
+    #[arg(value_name = "FILE", default_value = "app.toml")]
+    pub(crate) file: PathBuf,
+
+    /// Use the overrides of `[profile.NAME]`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
+    /// Set a variable of `[vars]`
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_var)]
+    pub(crate) vars: Vec<(String, String)>,
+}
+
+fn parse_var(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
 
 /// Reads and checks the manifest. Every problem has been shown when this fails.
 pub(crate) fn read(args: &ManifestArgs, terminal: &Terminal) -> Result<App> {

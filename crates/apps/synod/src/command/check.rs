@@ -3,8 +3,8 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::{ManifestArgs, Session};
-use crate::manifest_file;
+use super::Session;
+use crate::manifest_file::{self, ManifestArgs};
 use crate::outcome::Exit;
 
 /// Check a manifest without running anything.

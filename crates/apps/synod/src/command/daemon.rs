@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Output, Session, block_on};
 use crate::client::Client;
+use crate::daemon::RunArgs;
 use crate::launch;
 use crate::outcome::{Exit, Failure};
 
@@ -33,23 +34,6 @@ enum DaemonVerb {
     Stop,
     /// End the daemon and start this version; instances keep running
     Restart,
-}
-
-/// How the daemon listens.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct RunArgs {
-    /// The gateway's port; 0 takes a free one [default: 8080, or a free one when it is taken]
-    #[arg(long, value_name = "PORT", env = "SYNOD_GATEWAY_PORT")]
-    pub(crate) gateway_port: Option<u16>,
-
-    /// Also serve the admin API on this loopback port, for holders of the token in api.token;
-    /// 0 takes a free one
-    #[arg(long, value_name = "PORT", env = "SYNOD_API_PORT")]
-    pub(crate) api_port: Option<u16>,
-
-    /// Leave the terminal, report on stdout, and end when the last app is gone
-    #[arg(long, hide = true)]
-    pub(crate) detached: bool,
 }
 
 pub(crate) fn run(session: &Session, args: &DaemonArgs) -> Result<Exit> {

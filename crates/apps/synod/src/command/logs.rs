@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use synod_agent::log::{Level, LogLine};
+use synod_agent::log::LogLine;
 
 use super::{Output, Session, named};
-use crate::client::{Client, Lines};
-use crate::launch;
+use crate::client::Client;
 use crate::outcome::{Exit, Failure};
-use crate::terminal::{Terminal, Tone};
+use crate::terminal::Terminal;
+use crate::{launch, log_lines};
 
 /// Show what services printed.
 #[derive(Debug, Args)]
@@ -45,7 +45,8 @@ pub(crate) async fn run(session: &Session, args: &LogsArgs) -> Result<Exit> {
     let client = launch::ensure(&session.data_dir, &session.terminal).await?;
     let (app, services) = which(&client, args).await?;
     let since_ms = args.since.map(ago_ms).transpose()?;
-    let mut lines = open(&client, &app, &services, args.tail, since_ms, args.follow).await?;
+    let mut lines =
+        log_lines::open(&client, &app, &services, args.tail, since_ms, args.follow).await?;
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
     loop {
@@ -85,29 +86,6 @@ async fn which(client: &Client, args: &LogsArgs) -> Result<(String, BTreeSet<Str
     }
 }
 
-/// Starts the stream of log lines.
-pub(crate) async fn open(
-    client: &Client,
-    app: &str,
-    services: &BTreeSet<String>,
-    tail: Option<usize>,
-    since_ms: Option<u64>,
-    follow: bool,
-) -> Result<Lines> {
-    let mut path = format!("/v1/apps/{app}/logs?follow={follow}");
-    if !services.is_empty() {
-        let services: Vec<&str> = services.iter().map(String::as_str).collect();
-        path.push_str(&format!("&service={}", services.join(",")));
-    }
-    if let Some(tail) = tail {
-        path.push_str(&format!("&tail={tail}"));
-    }
-    if let Some(since_ms) = since_ms {
-        path.push_str(&format!("&since_ms={since_ms}"));
-    }
-    client.stream(&path).await
-}
-
 fn ago_ms(ago: Duration) -> Result<u64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     let then = now.saturating_sub(ago);
@@ -117,35 +95,7 @@ fn ago_ms(ago: Duration) -> Result<u64> {
 fn print(line: &LogLine, output: Output, terminal: &Terminal) -> Result<()> {
     match output {
         Output::Json => println!("{}", serde_json::to_string(line)?),
-        Output::Table => println!("{}", shown(line, terminal)),
+        Output::Table => println!("{}", log_lines::shown(line, terminal)),
     }
     Ok(())
-}
-
-/// A line as people read it: when, who, how important, what.
-pub(crate) fn shown(line: &LogLine, terminal: &Terminal) -> String {
-    let at = UNIX_EPOCH + Duration::from_micros(line.at_us);
-    let at = humantime::format_rfc3339_millis(at).to_string();
-    let time = at.get(11..23).unwrap_or(&at);
-    let who = format!("{}/{}", line.service, line.slot);
-    let mut text = format!("{} {} ", terminal.paint(Tone::Faint, time), who);
-    let level = match line.level {
-        Some(Level::Error) => Some((Tone::Bad, "ERROR")),
-        Some(Level::Warn) => Some((Tone::Busy, "WARN")),
-        _ => None,
-    };
-    if let Some((tone, word)) = level {
-        text.push_str(&format!("{} ", terminal.paint(tone, word)));
-    }
-    text.push_str(&visible(&line.text));
-    for (name, value) in &line.fields {
-        text.push_str(&terminal.paint(Tone::Faint, &visible(&format!(" {name}={value}"))));
-    }
-    text
-}
-
-/// A service must not be able to steer the terminal beyond colours.
-fn visible(text: &str) -> String {
-    let keep = |c: char| if c.is_control() && !matches!(c, '\t' | '\x1b') { '\u{fffd}' } else { c };
-    text.chars().map(keep).collect()
 }

@@ -7,10 +7,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use tokio::process::Command;
 
-use super::{ManifestArgs, Session};
+use super::Session;
 use crate::builds::When;
 use crate::client::Client;
 use crate::follow::{Follow, Interrupts, Reached};
+use crate::manifest_file::ManifestArgs;
 use crate::outcome::{Exit, Failure};
 use crate::{launch, manifest_file};
 

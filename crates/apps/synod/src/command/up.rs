@@ -8,10 +8,11 @@ use http::Method;
 use synod_jobs::{Apply, Change, Plan, Row, Target};
 use synod_manifest::App;
 
-use super::{ManifestArgs, Session};
+use super::Session;
 use crate::builds::{self, When};
 use crate::client::Client;
 use crate::follow::{Follow, Reached};
+use crate::manifest_file::ManifestArgs;
 use crate::outcome::Exit;
 use crate::{launch, manifest_file};
 

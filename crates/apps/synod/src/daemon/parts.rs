@@ -17,8 +17,7 @@ use synod_store::Store;
 use synod_task::{TaskKind, Tasks};
 use tokio::runtime::Handle;
 
-use super::{gateway_port, start_failure};
-use crate::command::RunArgs;
+use super::{RunArgs, gateway_port, start_failure};
 use crate::data_dir::DataDir;
 use crate::follow::Interrupts;
 use crate::outcome::{Exit, Failure};
