@@ -1,6 +1,6 @@
 //! A place in a slot's segments, moving forward.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -22,6 +22,15 @@ pub(crate) struct Cursor {
     segment: Option<OpenSegment>,
     /// The first segment to look at; older ones are not wanted or were read.
     from: u64,
+    /// What lies behind this is not read.
+    end: Option<End>,
+}
+
+/// A place in a slot's segments: so many bytes into one of them.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    sequence: u64,
+    offset: u64,
 }
 
 #[derive(Debug)]
@@ -37,7 +46,7 @@ struct OpenSegment {
 impl Cursor {
     /// At the beginning of what is kept of a slot.
     pub(crate) fn new(directory: PathBuf, service: String, slot: u32) -> Self {
-        Self { directory, service, slot, segment: None, from: 0 }
+        Self { directory, service, slot, segment: None, from: 0, end: None }
     }
 
     /// Moves to before the last `lines` records.
@@ -78,6 +87,28 @@ impl Cursor {
         Ok(())
     }
 
+    /// Makes what is there now the end, so that a reader catches up with an instance that prints
+    /// faster than it is read.
+    pub(crate) fn end_here(&mut self) -> io::Result<()> {
+        let mut end = End { sequence: 0, offset: 0 };
+        if let Some(&newest) = segments(&self.directory)?.last() {
+            end.sequence = newest;
+            match fs::metadata(segment_path(&self.directory, newest)) {
+                Ok(metadata) => end.offset = metadata.len(),
+                // It was removed for newer ones: all before it is read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.end = Some(end);
+        Ok(())
+    }
+
+    /// Goes on past [`Cursor::end_here`].
+    pub(crate) fn go_on(&mut self) {
+        self.end = None;
+    }
+
     /// The next whole record, as a line; `None` when there is no more for now.
     pub(crate) fn next(&mut self) -> io::Result<Option<LogLine>> {
         loop {
@@ -86,6 +117,9 @@ impl Cursor {
             }
             let (service, slot) = (&self.service, self.slot);
             let segment = self.segment.as_mut().expect("opened above");
+            if self.end.is_some_and(|end| end.is_reached(segment.sequence, segment.offset)) {
+                return Ok(None);
+            }
             let line = |record: &Record<'_>| LogLine::new(service, slot, record);
             if let Some(line) = segment.next_record(line)? {
                 return Ok(Some(line));
@@ -109,6 +143,9 @@ impl Cursor {
             if sequence < self.from {
                 continue;
             }
+            if self.end.is_some_and(|end| end.is_reached(sequence, 0)) {
+                return Ok(false);
+            }
             // One may have been removed since it was listed.
             if let Some(segment) = OpenSegment::open(&self.directory, sequence)? {
                 self.segment = Some(segment);
@@ -116,6 +153,12 @@ impl Cursor {
             }
         }
         Ok(false)
+    }
+}
+
+impl End {
+    fn is_reached(self, sequence: u64, offset: u64) -> bool {
+        (sequence, offset) >= (self.sequence, self.offset)
     }
 }
 

@@ -124,6 +124,10 @@ impl Merge {
         if self.send_past(to)?.is_err() {
             return Ok(());
         }
+        for slot in self.slots.values_mut() {
+            slot.cursor.go_on();
+            slot.dry = false;
+        }
         while self.watch.is_some() {
             // Slots that are new now have printed everything since the query began.
             self.find_slots(Start::Beginning)?;
@@ -148,7 +152,7 @@ impl Merge {
         let Some(tail) = self.query.tail else { return self.send_all(to) };
         let tail = tail.min(TAIL_LINES_MAX);
         let mut last = VecDeque::new();
-        while let Some(line) = self.next()? {
+        while let Some(line) = self.next(to)? {
             last.push_back(line);
             if last.len() > tail {
                 last.pop_front();
@@ -163,7 +167,7 @@ impl Merge {
     }
 
     fn send_all(&mut self, to: &mpsc::Sender<io::Result<LogLine>>) -> io::Result<Result<(), Gone>> {
-        while let Some(line) = self.next()? {
+        while let Some(line) = self.next(to)? {
             if to.blocking_send(Ok(line)).is_err() {
                 return Ok(Err(Gone));
             }
@@ -172,9 +176,10 @@ impl Merge {
     }
 
     /// The earliest wanted line that no slot has given yet.
-    fn next(&mut self) -> io::Result<Option<LogLine>> {
+    fn next(&mut self, to: &mpsc::Sender<io::Result<LogLine>>) -> io::Result<Option<LogLine>> {
         for slot in self.slots.values_mut() {
-            while slot.next.is_none() && !slot.dry {
+            // A flood of lines that nobody wants must not outlive the reader.
+            while slot.next.is_none() && !slot.dry && !to.is_closed() {
                 match slot.cursor.next()? {
                     Some(line) if wants(&self.query, &line) => slot.next = Some(line),
                     Some(_) => {}
@@ -211,6 +216,7 @@ impl Merge {
                 let mut cursor = Cursor::new(directory.clone(), service.clone(), number);
                 if let Start::Queried = start {
                     self.seek(&mut cursor)?;
+                    cursor.end_here()?;
                 }
                 self.slots.insert(directory, Slot { cursor, next: None, dry: false });
             }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::cursor::Cursor;
 use super::record::LINE_BYTES_MAX;
 use super::segment::segments;
 use super::*;
@@ -206,4 +207,49 @@ async fn what_cannot_be_written_is_counted_and_told() {
     let lines = node.read(shop()).await;
     assert!(lines[0].starts_with("3 lines are missing here: "), "{lines:?}");
     assert_eq!(lines[1..], ["four"]);
+}
+
+/// A query for what is there ends, however fast more is printed.
+#[tokio::test]
+async fn a_query_ends_where_the_log_ended_when_it_began() {
+    let node = Node::new();
+    node.print("web", 0, &[(1_000, "a"), (2_000, "b")]);
+    let slot = node.slot("web", 0);
+    let mut cursor = Cursor::new(slot.clone(), "web".into(), 0);
+    cursor.end_here().unwrap();
+    let limits = SegmentLimits { segment_bytes: 1, segments: 9 };
+    let mut writer = node.writer("web", 0, limits);
+    for text in ["c", "d"] {
+        writer.print(3_000, Stream::Stdout, format!("{text}\n").as_bytes());
+    }
+    assert!(segments(&slot).unwrap().len() > 1, "the later lines are in segments of their own");
+    let rest = |cursor: &mut Cursor| -> Vec<String> {
+        std::iter::from_fn(|| cursor.next().unwrap()).map(|line| line.text).collect()
+    };
+    assert_eq!(rest(&mut cursor), ["a", "b"]);
+    cursor.go_on();
+    assert_eq!(rest(&mut cursor), ["c", "d"]);
+
+    // The same through the front door, where the printing never pauses.
+    let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let printing = {
+        let mut writer = node.writer("web", 1, SegmentLimits::default());
+        let over = over.clone();
+        let lines = "0123456789\n".repeat(5_000);
+        std::thread::spawn(move || {
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                writer.print(4_000, Stream::Stdout, lines.as_bytes());
+            }
+        })
+    };
+    let read = async {
+        for tail in [Some(2), None] {
+            let mut lines = node.query(LogQuery { tail, ..shop() });
+            while lines.next().await.unwrap().is_some() {}
+        }
+    };
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), read).await;
+    over.store(true, std::sync::atomic::Ordering::Relaxed);
+    printing.join().unwrap();
+    ended.expect("reading ends though printing does not");
 }
