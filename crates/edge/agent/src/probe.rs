@@ -10,15 +10,20 @@ mod ask;
 use std::future::pending;
 use std::time::Duration;
 
-use synod_manifest::{Health, Probe, ProbeAction};
+use synod_manifest::{Health, Kind, Probe, ProbeAction};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub(crate) use ask::Target;
 
+use crate::clock::now_ms;
+
 /// Until a probe first passes it is asked more often than later: from one question to the next it
 /// waits this long, then twice as long, up to the probe's own interval.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
+/// A service that has no probe counts as ready once it has run for so long: most of what cannot
+/// start ends sooner, and must not be taken for ready in between.
+const UNPROBED_MIN: Duration = Duration::from_millis(500);
 
 /// What the probes say of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +45,7 @@ pub(crate) struct Before {
 
 /// The probes of one instance.
 pub(crate) struct Prober {
+    kind: Kind,
     health: Health,
     target: Target,
     verdict: watch::Sender<Verdict>,
@@ -47,17 +53,17 @@ pub(crate) struct Prober {
 }
 
 impl Prober {
-    /// Probes the instance at `target` as `health` says, and what they say.
+    /// Probes the instance at `target` as `health` says, and what they say. A task without probes
+    /// takes no requests and is never ready.
     pub(crate) fn new(
+        kind: Kind,
         health: Health,
         target: Target,
         before: Before,
     ) -> (Self, watch::Receiver<Verdict>) {
-        let unprobed = health.start.is_none() && health.ready.is_none();
-        let ready = unprobed || before.ready;
         let health = Health { start: health.start.filter(|_| !before.ready), ..health };
-        let (verdict, said) = watch::channel(Verdict { ready, ..Verdict::default() });
-        (Self { health, target, verdict, started: Instant::now() }, said)
+        let (verdict, said) = watch::channel(Verdict { ready: before.ready, ..Verdict::default() });
+        (Self { kind, health, target, verdict, started: Instant::now() }, said)
     }
 
     /// Asks until the instance has failed, and then does nothing. Never returns.
@@ -71,10 +77,7 @@ impl Prober {
         let ready = async {
             match &self.health.ready {
                 Some(probe) => self.watch_ready(probe).await,
-                None => {
-                    self.say(|verdict| (verdict.ready, verdict.reason) = (true, None));
-                    pending::<()>().await;
-                }
+                None => self.assume_ready().await,
             }
         };
         let live = async {
@@ -102,6 +105,19 @@ impl Prober {
             () = asking => Ok(()),
             () = sleep_until(deadline) => Err(format!("{last} (for {:?})", probe.grace)),
         }
+    }
+
+    async fn assume_ready(&self) {
+        if self.kind == Kind::Service {
+            if self.health.start.is_none() && !self.verdict.borrow().ready {
+                let reason = format!("has no probe; ready once it has run for {UNPROBED_MIN:?}");
+                self.say(|verdict| verdict.reason = Some(reason));
+                let ran_ms = now_ms().saturating_sub(self.target.started_ms);
+                sleep(UNPROBED_MIN.saturating_sub(Duration::from_millis(ran_ms))).await;
+            }
+            self.say(|verdict| (verdict.ready, verdict.reason) = (true, None));
+        }
+        pending().await
     }
 
     async fn watch_ready(&self, probe: &Probe) {

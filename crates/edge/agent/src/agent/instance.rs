@@ -145,7 +145,9 @@ impl InstanceTask {
             started_ms: status.started_ms,
             logs: LogReader::new(&self.context.data_dir),
         };
-        let (prober, mut verdict) = Prober::new(record.service.health.clone(), target, before);
+        let service = &record.service;
+        let (prober, mut verdict) =
+            Prober::new(service.kind, service.health.clone(), target, before);
         let probing = prober.run();
         tokio::pin!(probing);
         self.status.ports.clone_from(&record.ports);

@@ -70,7 +70,7 @@ async fn answers_are_judged_by_their_status() {
 async fn readiness_is_lost_after_failures_in_a_row_and_found_again_at_once() {
     let target = server(&[BAD, GOOD, BAD, GOOD, BAD, BAD, BAD, GOOD]).await;
     let health = Health { ready: Some(probe(3)), live: None, start: None };
-    let (prober, mut verdict) = Prober::new(health, target, Before::default());
+    let (prober, mut verdict) = Prober::new(Kind::Service, health, target, Before::default());
     assert!(!verdict.borrow().ready);
     let mut changes = vec![false];
     let seen = async {
@@ -97,7 +97,7 @@ async fn nothing_else_is_asked_before_start_has_passed() {
     let target = server(&[BAD, BAD, GOOD, BAD]).await;
     let start = Probe { grace: Duration::from_secs(30), ..probe(1) };
     let health = Health { ready: None, live: Some(probe(1)), start: Some(start) };
-    let (prober, mut verdict) = Prober::new(health, target, Before::default());
+    let (prober, mut verdict) = Prober::new(Kind::Service, health, target, Before::default());
     tokio::select! {
         failed = verdict.wait_for(|verdict| verdict.failed.is_some()) => {
             let reason = failed.unwrap().failed.clone().unwrap();
@@ -114,7 +114,7 @@ async fn a_start_that_never_passes_fails_at_its_deadline() {
     let start = Probe { grace: Duration::from_secs(7), every: Duration::from_secs(1), ..probe(1) };
     let health = Health { ready: None, live: None, start: Some(start) };
     let begun = Instant::now();
-    let (prober, mut verdict) = Prober::new(health, target, Before::default());
+    let (prober, mut verdict) = Prober::new(Kind::Service, health, target, Before::default());
     tokio::select! {
         failed = verdict.wait_for(|verdict| verdict.failed.is_some()) => {
             assert!(failed.unwrap().failed.as_ref().unwrap().contains("(for 7s)"));
@@ -130,8 +130,7 @@ async fn live_failures_in_its_grace_do_not_count() {
     let live = Probe { grace: Duration::from_secs(60), every: Duration::from_secs(1), ..probe(2) };
     let health = Health { ready: None, live: Some(live), start: None };
     let begun = Instant::now();
-    let (prober, mut verdict) = Prober::new(health, target, Before::default());
-    assert!(verdict.borrow().ready);
+    let (prober, mut verdict) = Prober::new(Kind::Service, health, target, Before::default());
     tokio::select! {
         _ = verdict.wait_for(|verdict| verdict.failed.is_some()) => {}
         () = prober.run() => {}
@@ -139,10 +138,36 @@ async fn live_failures_in_its_grace_do_not_count() {
     assert!(begun.elapsed() >= Duration::from_secs(61), "{:?}", begun.elapsed());
 }
 
-#[tokio::test]
-async fn an_instance_without_probes_is_ready() {
-    let target = server(&[BAD]).await;
+#[tokio::test(start_paused = true)]
+async fn a_service_without_probes_is_ready_once_it_has_run_for_a_moment() {
+    let target = Target { started_ms: now_ms(), ..server(&[BAD]).await };
     let health = Health { ready: None, live: None, start: None };
-    let (_, verdict) = Prober::new(health, target, Before::default());
-    assert!(verdict.borrow().ready);
+    let begun = Instant::now();
+    let (prober, mut verdict) =
+        Prober::new(Kind::Service, health.clone(), target, Before::default());
+    assert!(!verdict.borrow().ready);
+    tokio::select! {
+        _ = verdict.wait_for(|verdict| verdict.ready) => {}
+        () = prober.run() => {}
+    }
+    assert!(begun.elapsed() <= UNPROBED_MIN && !begun.elapsed().is_zero());
+
+    // One that has run for long, as after a restart of the daemon, need not wait.
+    let begun = Instant::now();
+    let target = server(&[BAD]).await;
+    let (prober, mut verdict) =
+        Prober::new(Kind::Service, health.clone(), target, Before::default());
+    tokio::select! {
+        _ = verdict.wait_for(|verdict| verdict.ready) => {}
+        () = prober.run() => {}
+    }
+    assert!(begun.elapsed() < UNPROBED_MIN);
+
+    let target = server(&[BAD]).await;
+    let (prober, mut verdict) = Prober::new(Kind::Task, health, target, Before::default());
+    tokio::select! {
+        _ = verdict.changed() => panic!("a task takes no requests"),
+        () = prober.run() => {}
+        () = sleep(UNPROBED_MIN * 10) => {}
+    }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use synod_agent::log::SegmentLimits;
 use synod_agent::offline;
-use synod_placement::{Desired, ExitCause, Phase};
+use synod_placement::{Desired, ExitCause, InstanceStatus, Phase};
 use synod_sys::process::Process;
 use synod_sys::signal::Signal;
 
@@ -180,9 +180,10 @@ async fn a_full_disk_costs_lines_and_nothing_else() {
     let shim = world.shim("web-0-1");
     synod_sys::limit::limit_file_size_of(shim, Some(0)).unwrap();
     writeln!(say, "lost").unwrap();
-    let status = world.until("web-0-1", |status| status.reason.is_some()).await;
-    assert!(status.reason.as_ref().unwrap().contains("1 lines are lost"), "{status:?}");
-    assert!(status.ready);
+    let lost = |status: &InstanceStatus| {
+        status.reason.as_ref().is_some_and(|reason| reason.contains("1 lines are lost"))
+    };
+    assert!(world.until("web-0-1", lost).await.ready);
 
     synod_sys::limit::limit_file_size_of(shim, None).unwrap();
     writeln!(say, "kept").unwrap();

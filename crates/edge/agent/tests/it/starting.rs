@@ -34,8 +34,8 @@ async fn an_instance_gets_its_environment_and_its_output_is_kept() {
     service.env.insert("X".into(), Template { segments });
     world.assign("web-0-1", &service).await;
 
-    let status = world.until_running("web-0-1").await;
-    assert!(status.ready && status.pid.is_some() && status.started_ms.is_some(), "{status:?}");
+    let status = world.until("web-0-1", |status| status.ready).await;
+    assert!(status.pid.is_some() && status.started_ms.is_some(), "{status:?}");
     let (http, admin) = (status.ports["http"], status.ports["admin-ui"]);
     world.until_printed("to-stderr").await;
     let line = world.until_printed("p=").await;
