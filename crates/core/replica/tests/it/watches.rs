@@ -265,3 +265,18 @@ fn what_a_snapshot_held_is_freed_when_it_is_cut() {
     }
     assert_eq!(held(&world), 0);
 }
+
+#[test]
+fn a_watcher_that_has_seen_everything_is_not_overtaken_by_what_does_not_concern_it() {
+    let mut world = World::new(without_snapshots());
+    open(&mut world, KeyRange::key("wanted"), None, 1);
+    for n in 0..200 {
+        world.settled(put("other", &n.to_string())).expect("applied");
+    }
+    world.settled(compact(201)).expect("compacted");
+    while world.replica.next_timeout().is_some() {
+        world.run_timeout();
+    }
+    world.settled(put("wanted", "x")).expect("applied");
+    assert_eq!(delivered(&world), [202], "{:?}", world.ended);
+}

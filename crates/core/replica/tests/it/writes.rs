@@ -1,10 +1,11 @@
 //! Proposals and reads.
 
-use synod_base::Time;
+use synod_base::{LogIndex, Term, Time};
 use synod_keyspace::{Command, Op, Outcome, Txn};
 use synod_replica::{Answer, Error, Lane, Options};
+use synod_wal::{Config, HardState, Recovery};
 
-use crate::world::{World, put, small};
+use crate::world::{IDENTITY, World, put, small, without_snapshots};
 
 #[test]
 fn a_write_is_answered_only_when_its_batch_is_durable() {
@@ -103,4 +104,30 @@ fn what_could_not_be_read_back_is_refused_before_it_is_written() {
     assert!(matches!(world.settled(Command::Txn(txn)), Err(Error::Refused(_))));
     assert_eq!(world.entries.len(), before);
     world.reopen().expect("intact");
+}
+
+#[test]
+fn every_start_is_a_new_term_and_the_vote_in_it_is_kept() {
+    let mut world = World::new(without_snapshots());
+    for _ in 0..3 {
+        world.settled(put("a", "1")).expect("applied");
+        world = world.reopen().expect("intact");
+    }
+    world.settle();
+    let config = Config {
+        cluster: IDENTITY.cluster,
+        group: world.options.group,
+        segment_bytes: world.options.segment_bytes,
+    };
+    let mut recovery = Recovery::new(config, LogIndex::ZERO, &world.disk.files()).expect("whole");
+    let mut terms = Vec::new();
+    while let Some(file) = recovery.next_file() {
+        let bytes = world.disk.content(file).expect("listed");
+        let entries = recovery.on_segment(bytes).expect("intact");
+        terms.extend(entries.iter().map(|entry| entry.term.get()));
+    }
+    assert_eq!(terms, [1, 1, 2, 2, 3, 3, 4]);
+    let vote = Some(IDENTITY.member);
+    let state = recovery.finish().expect("whole").hard_state;
+    assert_eq!(state, HardState { term: Term::new(4), vote });
 }
