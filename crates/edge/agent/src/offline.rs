@@ -45,27 +45,35 @@ pub fn apps(data_dir: &Path) -> io::Result<Vec<String>> {
 pub fn stop_all(data_dir: &Path, app: &str, grace: Option<Duration>) -> io::Result<Vec<Stopped>> {
     let mut stops = Vec::new();
     for directory in InstanceDirectory::of_app(data_dir, app)? {
-        let Some(record) = directory.assignment::<AssignmentRecord>()? else { continue };
-        // All are asked before any is waited for.
+        // All are asked before any is waited for, also those whose record can't be read.
         let link = ask(&directory, grace).ok();
+        let record = directory.assignment::<AssignmentRecord>();
         stops.push((directory, record, link));
     }
     let mut stopped = Vec::new();
     let mut failed = None;
     for (directory, record, link) in stops {
-        let instance = record.instance.clone();
+        let own_grace = record.as_ref().ok().and_then(Option::as_ref);
+        let own_grace = own_grace.map_or(Duration::ZERO, |record| record.service.stop.grace);
         let was_running = link.is_some();
-        let patience = grace.unwrap_or(record.service.stop.grace) + OVERTIME;
         if let Some(link) = link {
-            wait(&link, patience);
+            wait(&link, grace.unwrap_or(own_grace) + OVERTIME);
             wait_for_shim(&directory);
         }
-        match record.clear(&directory) {
-            Ok(()) => stopped.push(Stopped { instance, was_running }),
+        match record.and_then(|record| record.map(|record| end(&record, &directory)).transpose()) {
+            Ok(ended) => {
+                stopped.extend(ended.map(|instance| Stopped { instance, was_running }));
+            }
             Err(error) => failed = Some(error),
         }
     }
     failed.map_or(Ok(stopped), Err)
+}
+
+/// Sees to it that nothing is left of an instance; returns its id.
+fn end(record: &AssignmentRecord, directory: &InstanceDirectory) -> io::Result<String> {
+    record.clear(directory)?;
+    Ok(record.instance.clone())
 }
 
 fn ask(directory: &InstanceDirectory, grace: Option<Duration>) -> io::Result<UnixStream> {

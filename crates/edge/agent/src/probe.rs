@@ -117,7 +117,7 @@ impl Prober {
             }
             self.say(|verdict| (verdict.ready, verdict.reason) = (true, None));
         }
-        pending().await
+        pending::<()>().await;
     }
 
     async fn watch_ready(&self, probe: &Probe) {

@@ -247,3 +247,19 @@ async fn instances_are_ended_without_a_daemon() {
     assert_eq!((exit.cause, exit.failure), (ExitCause::Signal(15), false));
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_damaged_record_keeps_nothing_from_being_ended() {
+    let mut world = World::new().await;
+    for id in ["web-0-1", "web-0-2"] {
+        world.assign(id, &world.script("exec sleep 1000")).await;
+        world.until_running(id).await;
+    }
+    world.kill_agent().await;
+    let data_dir = world.data_dir();
+    let record = data_dir.join("instances").join(APP).join("web-0-1/assignment.json");
+    fs::write(record, "{").unwrap();
+    let stopped = tokio::task::spawn_blocking(move || offline::stop_all(&data_dir, APP, None));
+    stopped.await.unwrap().expect_err("a record could not be read");
+    assert_eq!(world.left(), [] as [u32; 0]);
+}

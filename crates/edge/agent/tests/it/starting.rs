@@ -123,7 +123,7 @@ async fn an_instance_waits_for_the_addresses_it_refers_to() {
     let addresses = Addresses::new(std::sync::Arc::new(world.store.clone()));
     let address = "127.0.0.1:4711".parse::<std::net::SocketAddr>().unwrap().into();
     addresses.put(&AddressKey::route(APP, "home"), address).await.unwrap();
-    let status = world.until_running("web-0-1").await;
+    let status = world.until("web-0-1", |status| status.ready).await;
     assert_eq!(status.reason, None);
     world.until_printed("told http://127.0.0.1:4711").await;
     world.end().await;
