@@ -249,7 +249,7 @@ pub(crate) fn did_you_mean<'c>(
     }
 }
 
-/// `label: a, b` or `label: nothing`.
+/// `label: a, b` or `label: none`.
 pub(crate) fn list<T: AsRef<str>>(label: &str, words: impl IntoIterator<Item = T>) -> String {
     let mut out = format!("{label}: ");
     for (index, word) in words.into_iter().enumerate() {
@@ -257,7 +257,7 @@ pub(crate) fn list<T: AsRef<str>>(label: &str, words: impl IntoIterator<Item = T
         out.push_str(word.as_ref());
     }
     if out.ends_with(": ") {
-        out.push_str("nothing");
+        out.push_str("none");
     }
     out
 }
