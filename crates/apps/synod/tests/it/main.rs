@@ -5,6 +5,7 @@ mod down;
 mod faults;
 mod home;
 mod lifecycle;
+mod misbehaving;
 mod reach;
 mod refusals;
 mod update;
