@@ -7,6 +7,7 @@
 
 mod context;
 mod instance;
+mod ports;
 mod registration;
 mod statuses;
 
@@ -184,7 +185,7 @@ impl Agent {
             gateway_applied: options.gateway_applied,
             environment: options.environment,
             log_limits: options.log_limits,
-            ports: std::sync::Mutex::default(),
+            ports: Arc::default(),
         });
         let mut agent = Self {
             context,

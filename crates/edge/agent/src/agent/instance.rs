@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::context::Context;
+use super::ports::HeldPorts;
 use super::registration::RegistryEntry;
 use crate::assignment_record::AssignmentRecord;
 use crate::clock::now_ms;
@@ -44,6 +45,8 @@ pub(crate) struct InstanceTask {
     told: Option<InstanceStatus>,
     /// How its output can't be kept.
     log_trouble: Option<String>,
+    /// Its ports, from when they are chosen to its end.
+    ports: Option<HeldPorts>,
 }
 
 /// Why watching over an instance ended.
@@ -87,6 +90,7 @@ impl InstanceTask {
             status: before.clone().unwrap_or(fresh),
             told: before,
             log_trouble: None,
+            ports: None,
         }
     }
 
@@ -136,7 +140,9 @@ impl InstanceTask {
         mut entry: RegistryEntry,
         before: Before,
     ) {
-        self.context.hold_ports(&record.ports);
+        if self.ports.is_none() {
+            self.ports = Some(self.context.ports.hold(record.ports.clone()));
+        }
         let target = Target {
             app: self.app.clone(),
             service: record.service.name.clone(),
@@ -203,7 +209,7 @@ impl InstanceTask {
         };
         link.forget().await;
         entry.leave().await;
-        self.context.release_ports(&record.ports);
+        self.ports = None;
         self.finish(self.exit(record, exit));
     }
 

@@ -17,7 +17,7 @@ use crate::environment::{Missing, Surroundings};
 use crate::log::slot_directory;
 use crate::shim::protocol::ShimStatus;
 use crate::shim::spec::ShimSpec;
-use crate::start_check::{StartError, choose_ports, find_program};
+use crate::start_check::{StartError, find_program};
 
 /// How long a start waits for addresses that nothing refers to but every instance is told.
 const ADDRESSES_MAX: Duration = Duration::from_secs(1);
@@ -59,10 +59,9 @@ impl InstanceTask {
         assignment: &Assignment,
     ) -> Result<Option<(ShimSpec, AssignmentRecord)>, StartError> {
         let service = &assignment.job.spec;
-        let ports = {
-            let held = self.context.held_ports();
-            choose_ports(&service.ports, |number| held.contains_key(&number))?
-        };
+        let held = self.context.ports.choose(&service.ports)?;
+        let ports = held.numbers.clone();
+        self.ports = Some(held);
         let Some((command, environment)) = self.surroundings(assignment, &ports).await else {
             return Ok(None);
         };
