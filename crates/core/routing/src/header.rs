@@ -6,6 +6,7 @@
 //! ignored, so that a client cannot have the gateway strip what the back end trusts.
 
 use crate::Refusal;
+use crate::find::find;
 
 /// What becomes of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub fn header_rule(name: &str) -> HeaderRule {
         | "transfer-encoding"
         | "upgrade"
         | "http2-settings" => HeaderRule::HopByHop,
-        _ if name.contains('_') => HeaderRule::Underscore,
+        _ if find(b'_', name.as_bytes()).is_some() => HeaderRule::Underscore,
         _ => HeaderRule::Keep,
     }
 }

@@ -6,6 +6,7 @@
 //! released any more.
 
 use crate::chunked::Chunked;
+use crate::find::find;
 use crate::{BodyLength, Limits, Refusal, inspect_head};
 
 /// The state of one connection.
@@ -154,7 +155,7 @@ fn find_head_end(
     line: &mut usize,
     seen: &mut usize,
 ) -> Result<Option<usize>, Refusal> {
-    while let Some(found) = bytes[*seen..].iter().position(|&byte| byte == b'\n') {
+    while let Some(found) = find(b'\n', &bytes[*seen..]) {
         let feed = *seen + found;
         if feed == *line || bytes[feed - 1] != b'\r' {
             return Err(Refusal::BareLineFeed);

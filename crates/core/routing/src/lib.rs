@@ -12,6 +12,7 @@
 mod cause;
 mod chunked;
 mod config;
+mod find;
 mod head;
 mod header;
 mod host;
