@@ -1,5 +1,6 @@
 //! One request's way: sanitize → route → pick → send → answer.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use synod_routing::{Cause, ClusterId, Host, Listener, Protocol, Refusal, without_params};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::answer::answer;
 use crate::body::{InFlight, Progress, RequestBody, ResponseBody, Upstream};
@@ -71,13 +72,15 @@ async fn handle(
     let mut outbound = Outbound::new(parts, body, host, downstream, upgrade.is_some());
     let deadline = way.timeout.map(|timeout| (Instant::now() + timeout, timeout));
 
-    let exchange = outbound.exchange(&snapshot, way.cluster, downstream);
-    let answered = match deadline {
-        None => exchange.await,
-        Some((at, after)) => timeout_at(at, exchange).await.unwrap_or_else(|_| {
-            let service = snapshot.config.cluster(way.cluster).service.clone();
-            Err(Cause::Timeout { service, after })
-        }),
+    let answered = {
+        let exchange = pin!(outbound.exchange(&snapshot, way.cluster, downstream));
+        match deadline {
+            None => exchange.await,
+            Some((at, after)) => downstream.alarm.before(at, exchange).await.unwrap_or_else(|| {
+                let service = snapshot.config.cluster(way.cluster).service.clone();
+                Err(Cause::Timeout { service, after })
+            }),
+        }
     };
     let (response, lease) = answered.map_err(|cause| match &downstream.link {
         // The endpoint's failure is then only the echo of the client's.

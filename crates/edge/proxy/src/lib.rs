@@ -19,6 +19,7 @@
 //! answer, a lower bound on the rate of bodies, and ejection of endpoints that keep failing (one
 //! that takes no connection is passed over, for that request).
 
+mod alarm;
 mod answer;
 mod body;
 mod counters;

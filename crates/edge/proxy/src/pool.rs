@@ -74,8 +74,9 @@ impl Pool {
     /// Closes connections that were idle for too long.
     pub(crate) fn sweep(&self) {
         let buckets: Vec<_> = self.buckets.lock().values().filter_map(Weak::upgrade).collect();
+        let now = Instant::now();
         for bucket in buckets {
-            bucket.idle.lock().retain(|idle| bucket.is_fresh(idle));
+            bucket.idle.lock().retain(|idle| bucket.is_fresh(idle, now));
         }
     }
 }
@@ -175,9 +176,11 @@ impl Bucket {
         if want == Want::New {
             return None;
         }
+        let now = Instant::now();
         let mut idle = self.idle.lock();
         while let Some(candidate) = idle.pop() {
-            if self.is_fresh(&candidate) && (want == Want::Any || candidate.connection.is_silent())
+            if self.is_fresh(&candidate, now)
+                && (want == Want::Any || candidate.connection.is_silent())
             {
                 return Some(candidate.connection);
             }
@@ -185,14 +188,14 @@ impl Bucket {
         None
     }
 
-    fn is_fresh(&self, idle: &Idle) -> bool {
+    fn is_fresh(&self, idle: &Idle, now: Instant) -> bool {
         !idle.connection.sender.is_closed()
-            && idle.since.elapsed() < self.options.upstream_idle_timeout
-            && self.is_young(idle.connection.born)
+            && now.duration_since(idle.since) < self.options.upstream_idle_timeout
+            && self.is_young(idle.connection.born, now)
     }
 
-    fn is_young(&self, born: Instant) -> bool {
-        born.elapsed() < self.options.upstream_age_max
+    fn is_young(&self, born: Instant, now: Instant) -> bool {
+        now.duration_since(born) < self.options.upstream_age_max
     }
 
     async fn connect(&self) -> Result<TcpStream, Unavailable> {
@@ -213,12 +216,13 @@ impl Bucket {
     /// requests does not open one each.
     async fn share(&self) -> Result<Carrier, Unavailable> {
         let mut all = self.shared.lock().await;
+        let now = Instant::now();
         all.retain(|shared| {
             let is_used = shared.streams.load(Ordering::Relaxed) > 0;
-            !shared.sender.is_closed() && (is_used || self.is_young(shared.born))
+            !shared.sender.is_closed() && (is_used || self.is_young(shared.born, now))
         });
         let free = all.iter().find(|shared| {
-            shared.streams.load(Ordering::Relaxed) < STREAMS_MAX && self.is_young(shared.born)
+            shared.streams.load(Ordering::Relaxed) < STREAMS_MAX && self.is_young(shared.born, now)
         });
         if let Some(shared) = free {
             return Ok(shared.carrier());
@@ -323,12 +327,13 @@ impl Lease {
         let (Carrier::New(connection) | Carrier::Reused(connection)) = self.carrier else {
             return;
         };
-        if connection.sender.is_closed() || !self.bucket.is_young(connection.born) {
+        let now = Instant::now();
+        if connection.sender.is_closed() || !self.bucket.is_young(connection.born, now) {
             return;
         }
         let mut idle = self.bucket.idle.lock();
         if idle.len() < self.bucket.options.upstream_idle_max {
-            idle.push(Idle { connection, since: Instant::now() });
+            idle.push(Idle { connection, since: now });
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use crate::Counters;
+use crate::alarm::Alarm;
 use crate::forward::forward;
 use crate::inspected::Inspected;
 use crate::link::Link;
@@ -25,6 +26,9 @@ use crate::tunnel;
 
 /// How an HTTP/2 client begins (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How many headers the library takes unasked. A limit of our own makes it allocate for each
+/// request.
+const HEADERS_INLINE: usize = 100;
 /// The most requests at once on a client's HTTP/2 connection.
 const STREAMS_MAX: u32 = 200;
 
@@ -35,6 +39,8 @@ pub(crate) struct Downstream {
     pub(crate) counters: Arc<Counters>,
     /// The client's address, as `X-Forwarded-For` tells it.
     pub(crate) peer: HeaderValue,
+    /// For the deadlines of its requests.
+    pub(crate) alarm: Alarm,
     /// The reader's side, for HTTP/1.1.
     pub(crate) link: Option<Arc<Link>>,
     /// Where joined connections run.
@@ -84,6 +90,7 @@ impl Entrance {
             listener: self.listener,
             counters: self.counters,
             peer,
+            alarm: Alarm::default(),
             link: None,
             tunnels: self.tasks.clone(),
         };
@@ -124,12 +131,13 @@ async fn serve_http1(downstream: Downstream, tasks: Tasks, socket: TcpStream, fi
         let downstream = downstream.clone();
         async move { Ok::<_, Infallible>(forward(downstream, request).await) }
     });
-    let connection = http1::Builder::new()
-        // The inspector keeps the limits and deadlines; the library's stay as a second line.
-        .header_read_timeout(None)
-        .max_headers(options.limits.headers_max)
-        .serve_connection(TokioIo::new(io), service)
-        .with_upgrades();
+    let mut builder = http1::Builder::new();
+    // The inspector keeps the limits and deadlines.
+    builder.header_read_timeout(None);
+    if options.limits.headers_max > HEADERS_INLINE {
+        builder.max_headers(options.limits.headers_max);
+    }
+    let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {
         biased;
