@@ -36,7 +36,7 @@ impl Figures {
     }
 
     /// The median of each figure by itself.
-    pub(super) fn median(turns: &[Self]) -> Self {
+    fn median(turns: &[Self]) -> Self {
         let of = |figure: fn(&Self) -> f64| median(turns.iter().map(figure).collect());
         Self {
             cpu_us: of(|turn| turn.cpu_us),
@@ -59,21 +59,34 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// The figures of each proxy, with the ratio of its CPU time to that of `nginx`, if it is there.
-pub(super) fn table(rows: &[(&str, Figures)]) -> String {
-    let nginx = rows.iter().find(|(name, _)| *name == "nginx").map(|(_, figures)| figures.cpu_us);
+/// The median over the rounds of how the CPU time of one proxy stands to that of another. What
+/// else the machine does weighs on all turns of a round alike.
+fn ratio(turns: &[Figures], others: &[Figures]) -> f64 {
+    let pairs = turns.iter().zip(others);
+    median(pairs.map(|(turn, other)| turn.cpu_us / other.cpu_us).collect())
+}
+
+/// The medians of each proxy's turns, with the ratio of its CPU time to that of `nginx`, if it is
+/// there, and of ours to that of the build beside it.
+pub(super) fn table(rows: &[(&str, &[Figures])]) -> String {
+    let turns_of = |wanted| rows.iter().find(|(name, _)| *name == wanted).map(|(_, turns)| *turns);
+    let nginx = turns_of("nginx");
     let mut out = format!(
         "{:<8}{:>12}{:>10}{:>10}{:>10}{:>10}{:>12}{:>10}",
         "", "CPU µs/req", "of user", "× nginx", "p50 ms", "p99 ms", "requests/s", "RSS MiB"
     );
-    for (name, row) in rows {
-        let ratio = nginx.map_or("-".to_owned(), |nginx| format!("{:.2}", row.cpu_us / nginx));
+    for (name, turns) in rows {
+        let row = Figures::median(turns);
+        let ratio = nginx.map_or("-".to_owned(), |nginx| format!("{:.2}", ratio(turns, nginx)));
         // Writing to a string does not fail.
         let _ = write!(
             out,
             "\n{name:<8}{:>12.1}{:>10.1}{ratio:>10}{:>10.2}{:>10.2}{:>12.0}{:>10.1}",
             row.cpu_us, row.user_us, row.p50_ms, row.p99_ms, row.requests_per_s, row.rss_mib
         );
+    }
+    if let (Some(ours), Some(beside)) = (turns_of("synod"), turns_of("beside")) {
+        let _ = write!(out, "\nsynod costs {:.2} of the build beside it", ratio(ours, beside));
     }
     out
 }
@@ -99,10 +112,14 @@ mod tests {
 
     #[test]
     fn ratios_are_to_nginx() {
-        let rows = [("synod", figures(15.0)), ("nginx", figures(10.0))];
+        let synod = [figures(15.0), figures(30.0), figures(3.0)];
+        let nginx = [figures(10.0), figures(20.0), figures(10.0)];
+        let rows = [("synod", synod.as_slice()), ("nginx", nginx.as_slice())];
         let with_nginx = table(&rows);
         assert!(with_nginx.lines().nth(1).unwrap().contains(" 1.50 "), "{with_nginx}");
         assert!(!table(&rows[..1]).contains("1.50"));
+        let beside = table(&[rows[0], ("beside", &nginx)]);
+        assert!(beside.ends_with("synod costs 1.50 of the build beside it"), "{beside}");
     }
 
     #[test]
