@@ -217,8 +217,14 @@ async fn a_draining_instance_gets_nothing_once_its_revision_is_applied() {
 async fn addresses_outlive_the_gateway() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     let first = World::on(store.clone()).await;
-    first.put("apps/shop", &shop(&[])).await;
-    let (stock, web) = (stock(), AddressKey::service("shop", "web", "http"));
+    // A name of its own: by their names others would be led to the same ports, and take them while
+    // no gateway runs here.
+    let name = format!("outlives-{}", std::process::id());
+    let mut record = shop(&[]);
+    record["app"]["name"] = json!(name);
+    first.put(&format!("apps/{name}"), &record).await;
+    let stock = AddressKey::service(&name, "stock", "http");
+    let web = AddressKey::service(&name, "web", "http");
     let stock_before = first.address(&stock).await.unwrap();
     let web_before = first.address(&web).await.unwrap();
     first.gateway.shutdown(Duration::from_secs(5)).await;
