@@ -25,6 +25,22 @@ pub(crate) struct Client {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Health {
     pub(crate) gateway_port: u16,
+    /// What the gateway does not apply.
+    pub(crate) rejected: Vec<Rejected>,
+}
+
+/// An object that the gateway does not apply.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Rejected {
+    pub(crate) object: String,
+    pub(crate) reason: String,
+}
+
+impl Rejected {
+    /// As people read it.
+    pub(crate) fn warning(&self) -> String {
+        format!("warning: the gateway does not apply {}: {}", self.object, self.reason)
+    }
 }
 
 /// A refusal in the form of RFC 9457.

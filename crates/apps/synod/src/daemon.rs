@@ -16,7 +16,7 @@ use clap::Args;
 use tokio::runtime::Runtime;
 
 use crate::data_dir::DataDir;
-use crate::launch::Report;
+use crate::launch::{DirectoryHeld, Report};
 use crate::outcome::{Exit, exit_of};
 use parts::Parts;
 
@@ -47,7 +47,11 @@ pub(crate) fn run(data_dir: &DataDir, args: &RunArgs) -> Result<Exit> {
     if let Err(error) = &outcome
         && args.detached
     {
-        tell(&Report::Failed { exit: exit_of(error).code(), message: format!("{error:#}") });
+        let message = format!("{error:#}");
+        tell(&match error.is::<DirectoryHeld>() {
+            true => Report::Held { message },
+            false => Report::Failed { exit: exit_of(error).code(), message },
+        });
     }
     outcome
 }

@@ -24,6 +24,8 @@ const FAILURES_TO_GIVE_UP: u32 = 3;
 /// What a wait came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached {
+    /// The app was taken down by someone else.
+    Gone,
     /// The user wants to end it.
     Interrupted,
     /// Every service is ready, done, or stopped as asked.
@@ -89,10 +91,11 @@ impl Follow {
                 biased;
                 () = self.interrupts.next() => return Ok(Reached::Interrupted),
                 status = self.lines.next::<AppStatus>() => {
-                    let Some(status) = status? else { return Err(self.gone().into()) };
+                    let Some(status) = status? else { return Ok(self.gone()) };
                     self.show(&status).await?;
                     if status.is_settled() {
                         self.live.finish(&status);
+                        self.warn_of_rejected().await?;
                         return Ok(Reached::Settled);
                     }
                     if let Some(service) = hopeless(&status) {
@@ -114,18 +117,19 @@ impl Follow {
         }
     }
 
-    /// Shows the app until the user ends it.
-    pub(crate) async fn until_interrupted(&mut self) -> Result<()> {
+    /// Shows the app until the user ends it, here or elsewhere.
+    pub(crate) async fn until_interrupted(&mut self) -> Result<Reached> {
         let mut settled = false;
         loop {
             tokio::select! {
                 biased;
-                () = self.interrupts.next() => return Ok(()),
+                () = self.interrupts.next() => return Ok(Reached::Interrupted),
                 status = self.lines.next::<AppStatus>() => {
-                    let Some(status) = status? else { return Err(self.gone().into()) };
+                    let Some(status) = status? else { return Ok(self.gone()) };
                     if status.is_settled() && !settled {
                         settled = true;
                         self.live.say(&format!("{} is ready; Ctrl-C stops it", self.app));
+                        self.warn_of_rejected().await?;
                     }
                     self.show(&status).await?;
                 }
@@ -142,12 +146,19 @@ impl Follow {
         Ok(())
     }
 
-    fn gone(&self) -> Failure {
-        let message = format!(
-            "{} was taken down by someone else, or the daemon ended; `synod ps` tells [SYN-0005]",
-            self.app
-        );
-        Failure::new(Exit::Unreachable, message)
+    /// Says which routes and the like the gateway does not apply.
+    async fn warn_of_rejected(&mut self) -> Result<()> {
+        let health: Health = self.client.get("/v1/health").await?;
+        for rejected in &health.rejected {
+            self.live.say(&rejected.warning());
+        }
+        Ok(())
+    }
+
+    fn gone(&mut self) -> Reached {
+        self.live.clear();
+        self.terminal.say(&format!("{} was taken down", self.app));
+        Reached::Gone
     }
 
     async fn show(&mut self, status: &AppStatus) -> Result<()> {

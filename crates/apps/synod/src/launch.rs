@@ -1,8 +1,9 @@
 //! Starting a daemon that outlives the command, and finding one that runs.
 
+use std::fmt;
 use std::fs::File;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -12,12 +13,14 @@ use tokio::process::Command;
 
 use crate::client::Client;
 use crate::data_dir::DataDir;
-use crate::outcome::{Exit, Failure};
+use crate::outcome::{Exit, Failure, exit_of};
 use crate::terminal::Terminal;
 
-/// How long a daemon that ends is waited for.
-const ENDING_MAX: Duration = Duration::from_secs(10);
-/// How often the lock of such a daemon is tried.
+/// How long a directory that is held by a process which does not answer is waited for.
+const HELD_MAX: Duration = Duration::from_secs(10);
+/// How long to wait before a daemon is started once more.
+const AGAIN: Duration = Duration::from_millis(50);
+/// How often to look whether a daemon that ends is gone.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// The line that a starting daemon prints on its stdout, once.
@@ -31,6 +34,11 @@ pub(crate) enum Report {
         /// Why.
         message: String,
     },
+    /// Another process holds the data directory.
+    Held {
+        /// Which, and what to do.
+        message: String,
+    },
     /// It answers on its socket.
     Ready,
 }
@@ -41,6 +49,18 @@ pub(crate) struct DaemonVersion {
     pub(crate) version: String,
 }
 
+/// Another process holds the data directory.
+#[derive(Debug)]
+pub(crate) struct DirectoryHeld(pub(crate) String);
+
+impl fmt::Display for DirectoryHeld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for DirectoryHeld {}
+
 /// What `POST /v1/shutdown` answers.
 #[derive(Debug, Deserialize)]
 struct Stopping {
@@ -50,15 +70,22 @@ struct Stopping {
 /// A client of the running daemon, which is started when there is none.
 pub(crate) async fn ensure(data_dir: &DataDir, terminal: &Terminal) -> Result<Client> {
     let client = Client::new(&data_dir.socket());
-    if client.is_up().await {
-        warn_of_other_version(&client, terminal).await;
-        return Ok(client);
+    let give_up = Instant::now() + HELD_MAX;
+    loop {
+        if client.is_up().await {
+            warn_of_other_version(&client, terminal).await;
+            return Ok(client);
+        }
+        match start(data_dir).await {
+            Ok(()) => return Ok(client),
+            // Another command starts a daemon at this moment, or one that was killed or is about
+            // to end still holds the directory.
+            Err(error) if error.is::<DirectoryHeld>() && Instant::now() < give_up => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => return Err(error),
+        }
     }
-    // One that was killed a moment ago, or is about to end, may still hold the directory. One that
-    // holds it for longer is refused by the start.
-    let _ = tokio::time::timeout(ENDING_MAX, wait_until_gone(data_dir)).await;
-    start(data_dir).await?;
-    Ok(client)
 }
 
 async fn warn_of_other_version(client: &Client, terminal: &Terminal) {
@@ -98,6 +125,7 @@ pub(crate) async fn start(data_dir: &DataDir) -> Result<()> {
     BufReader::new(stdout).read_line(&mut line).await.context("the daemon's report was lost")?;
     match serde_json::from_str(&line) {
         Ok(Report::Ready) => Ok(()),
+        Ok(Report::Held { message }) => Err(DirectoryHeld(message).into()),
         Ok(Report::Failed { exit, message }) => Err(Failure::new(exit_from(exit), message).into()),
         Err(_) => {
             let message = format!(
@@ -112,9 +140,14 @@ pub(crate) async fn start(data_dir: &DataDir) -> Result<()> {
 /// Ends a daemon that has no app left, and waits until it is gone. One that was started in the
 /// foreground stays.
 pub(crate) async fn shutdown_if_idle(client: &Client, data_dir: &DataDir) -> Result<()> {
-    let Stopping { stopping } =
-        client.call(http::Method::POST, "/v1/shutdown?if_idle=true", None::<&()>).await?;
-    if stopping { wait_until_gone(data_dir).await } else { Ok(()) }
+    let asked = client.call(http::Method::POST, "/v1/shutdown?if_idle=true", None::<&()>).await;
+    match asked {
+        Ok(Stopping { stopping: true }) => wait_until_gone(data_dir).await,
+        Ok(Stopping { stopping: false }) => Ok(()),
+        // Someone else has ended it already.
+        Err(error) if exit_of(&error) == Exit::Unreachable => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Waits until no daemon holds the data directory.

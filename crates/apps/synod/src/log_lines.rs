@@ -54,8 +54,42 @@ pub(crate) fn shown(line: &LogLine, terminal: &Terminal) -> String {
     text
 }
 
-/// A service must not be able to steer the terminal beyond colours.
+/// The text with nothing in it that steers the terminal, but for colours and weights.
 fn visible(text: &str) -> String {
-    let keep = |c: char| if c.is_control() && !matches!(c, '\t' | '\x1b') { '\u{fffd}' } else { c };
-    text.chars().map(keep).collect()
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let length = sgr_len(rest).unwrap_or(character.len_utf8());
+        let (part, after) = rest.split_at(length);
+        match character {
+            '\x1b' if length == 1 => shown.push('\u{fffd}'),
+            '\x1b' | '\t' => shown.push_str(part),
+            _ if character.is_control() => shown.push('\u{fffd}'),
+            _ => shown.push(character),
+        }
+        rest = after;
+    }
+    shown
+}
+
+/// The length of the sequence that sets colours and weights at the start of `text`.
+fn sgr_len(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\x1b[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters[end..].starts_with('m').then_some("\x1b[".len() + end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_colours_reach_the_terminal() {
+        assert_eq!(visible("a\x1b[1;31mb\x1b[0m\tc"), "a\x1b[1;31mb\x1b[0m\tc");
+        assert_eq!(visible("\x1b[2Jx"), "\u{fffd}[2Jx");
+        assert_eq!(visible("\x1b]0;title\x07"), "\u{fffd}]0;title\u{fffd}");
+        assert_eq!(visible("\x1b[31"), "\u{fffd}[31");
+        assert_eq!(visible("\x1b"), "\u{fffd}");
+        assert_eq!(visible("grün\r"), "grün\u{fffd}");
+    }
 }

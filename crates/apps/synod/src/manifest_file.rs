@@ -37,7 +37,12 @@ fn parse_var(text: &str) -> Result<(String, String), String> {
 pub(crate) fn read(args: &ManifestArgs, terminal: &Terminal) -> Result<App> {
     let path = fs::canonicalize(&args.file).map_err(|error| unreadable(&args.file, &error))?;
     let path = if path.is_dir() { path.join("app.toml") } else { path };
-    let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+    let bytes = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let (file, at) = (shown(&args.file), error.utf8_error().valid_up_to());
+        let message = format!("{file} is not UTF-8 text from byte {at} on [SYN-0001]");
+        Failure::new(Exit::Usage, message)
+    })?;
     let options =
         Options { profile: args.profile.clone(), vars: args.vars.iter().cloned().collect() };
     let app = synod_manifest::parse(&text, &path, &options).map_err(|problems| {
@@ -50,6 +55,15 @@ pub(crate) fn read(args: &ManifestArgs, terminal: &Terminal) -> Result<App> {
     })?;
     check_dirs(&app)?;
     Ok(app)
+}
+
+/// The name of the app in the manifest at `path`, if there is a good one.
+pub(crate) fn app_name(path: &str) -> Option<String> {
+    let path = fs::canonicalize(path).ok()?;
+    let path = if path.is_dir() { path.join("app.toml") } else { path };
+    let text = fs::read_to_string(&path).ok()?;
+    let app = synod_manifest::parse(&text, &path, &Options::default()).ok()?;
+    Some(app.name)
 }
 
 fn check_dirs(app: &App) -> Result<()> {
@@ -73,5 +87,6 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
         std::io::ErrorKind::PermissionDenied => Exit::Denied,
         _ => Exit::Failed,
     };
-    Failure::new(exit, format!("cannot read the manifest {}: {error}", path.display()))
+    let remedy = if exit == Exit::NotFound { "; name the manifest to use" } else { "" };
+    Failure::new(exit, format!("cannot read the manifest {}: {error}{remedy}", path.display()))
 }

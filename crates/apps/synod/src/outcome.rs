@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::launch::DirectoryHeld;
+
 /// The exit code of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -65,5 +67,8 @@ impl std::error::Error for Failure {}
 
 /// The exit code that `error` asks for.
 pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
+    if error.is::<DirectoryHeld>() {
+        return Exit::Conflict;
+    }
     error.downcast_ref::<Failure>().map_or(Exit::Failed, |failure| failure.exit)
 }

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::extract::BODY_BYTES_MAX;
 use crate::guard::{self, Guard};
-use crate::health::Health;
+use crate::health::{Health, Rejected};
 use crate::problem::{Kind, Problem};
 use crate::{apps, health, logs, services};
 
@@ -36,6 +36,8 @@ pub struct Parts {
     pub addresses: Addresses,
     /// What the daemon says of itself.
     pub health: Health,
+    /// What the gateway does not apply now.
+    pub rejected: Arc<dyn Fn() -> Vec<Rejected> + Send + Sync>,
     /// Whether the daemon runs for its apps only, and may be asked to end with the last one.
     pub ends_when_idle: bool,
 }
@@ -79,6 +81,10 @@ impl Api {
 
     pub(crate) fn addresses(&self) -> &Addresses {
         &self.shared.parts.addresses
+    }
+
+    pub(crate) fn rejected(&self) -> Vec<Rejected> {
+        (self.shared.parts.rejected)()
     }
 
     pub(crate) fn ends_when_idle(&self) -> bool {

@@ -24,8 +24,25 @@ pub struct Health {
     pub started_ms: u64,
 }
 
-pub(crate) async fn health(State(api): State<Api>) -> Json<Health> {
-    Json(api.health().clone())
+/// An object of the store that the gateway does not apply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// Which.
+    pub object: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// The daemon, and what it cannot make true.
+#[derive(Serialize)]
+pub(crate) struct HealthAnswer {
+    #[serde(flatten)]
+    health: Health,
+    rejected: Vec<Rejected>,
+}
+
+pub(crate) async fn health(State(api): State<Api>) -> Json<HealthAnswer> {
+    Json(HealthAnswer { health: api.health().clone(), rejected: api.rejected() })
 }
 
 #[derive(Serialize)]

@@ -12,7 +12,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /v1/health` | [`Health`] |
+//! | `GET /v1/health` | [`Health`], and a list of [`Rejected`] |
 //! | `GET /v1/version` | `{version}` |
 //! | `POST /v1/shutdown?if_idle=` | 202 `{stopping}`; the daemon ends, instances go on |
 //! | `POST /v1/plan`, `POST /v1/apply` | [`Apply`](synod_jobs::Apply) in, [`Plan`](synod_jobs::Plan) out |
@@ -42,6 +42,6 @@ mod services;
 mod token;
 
 pub use api::{Api, Parts};
-pub use health::Health;
+pub use health::{Health, Rejected};
 pub use listen::{BindError, bind_loopback, bind_unix};
 pub use token::Token;

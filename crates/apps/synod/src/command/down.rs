@@ -12,8 +12,8 @@ use synod_jobs::AppOverview;
 use super::{Session, named};
 use crate::client::Client;
 use crate::follow::{Follow, Interrupts};
-use crate::launch;
 use crate::outcome::{Exit, Failure};
+use crate::{launch, manifest_file};
 
 /// Stop an app, or all of them.
 #[derive(Debug, Args)]
@@ -39,17 +39,23 @@ pub(crate) async fn run(session: &Session, args: &DownArgs) -> Result<Exit> {
         Ok(client) => client,
         Err(error) => return without_daemon(session, args, &error),
     };
+    let outcome = stop_named(session, &client, args).await;
+    // Also a daemon that was started in vain ends.
+    launch::shutdown_if_idle(&client, &session.data_dir).await?;
+    outcome.map(|()| Exit::Done)
+}
+
+async fn stop_named(session: &Session, client: &Client, args: &DownArgs) -> Result<()> {
     let apps = if args.all {
         let apps: Vec<AppOverview> = client.get("/v1/apps").await?;
         apps.into_iter().map(|app| app.app).collect()
     } else {
-        vec![named::app(&client, args.app.as_deref()).await?]
+        vec![named::app(client, args.app.as_deref()).await?]
     };
     for app in apps {
-        stop_app(session, &client, &app).await?;
+        stop_app(session, client, &app).await?;
     }
-    launch::shutdown_if_idle(&client, &session.data_dir).await?;
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// Stops the app and waits until nothing of it is left; an interrupt meanwhile kills it.
@@ -62,8 +68,16 @@ pub(crate) async fn stop_app(session: &Session, client: &Client, app: &str) -> R
             biased;
             () = interrupts.next() => {
                 session.terminal.say("killing");
-                kill(session, app).await?;
-                follow.until_gone().await
+                tokio::select! {
+                    biased;
+                    () = interrupts.next() => {
+                        Err(Failure::new(Exit::Interrupted, "gave up waiting").into())
+                    }
+                    gone = async {
+                        kill(session, app).await?;
+                        follow.until_gone().await
+                    } => gone,
+                }
             }
             gone = follow.until_gone() => gone,
         }
@@ -79,12 +93,13 @@ fn without_daemon(session: &Session, args: &DownArgs, error: &anyhow::Error) -> 
     session.terminal.error("stopping the instances without the daemon");
     let dir = session.data_dir.path();
     let apps = match &args.app {
-        Some(app) => vec![app.clone()],
+        Some(word) => vec![manifest_file::app_name(word).unwrap_or_else(|| word.clone())],
         None => offline::apps(dir)?,
     };
     let mut stopped = 0;
     for app in apps {
-        stopped += offline::stop_all(dir, &app, None)?.len();
+        let ended = offline::stop_all(dir, &app, None)?;
+        stopped += ended.iter().filter(|instance| instance.was_running).count();
     }
     session.terminal.say(&format!(
         "{stopped} instance{} stopped; a daemon that starts again on this directory may start them \

@@ -9,9 +9,9 @@ use synod_agent::log::LogLine;
 
 use super::{Output, Session, named};
 use crate::client::Client;
+use crate::log_lines;
 use crate::outcome::{Exit, Failure};
 use crate::terminal::Terminal;
-use crate::{launch, log_lines};
 
 /// Show what services printed.
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ pub(crate) struct LogsArgs {
 }
 
 pub(crate) async fn run(session: &Session, args: &LogsArgs) -> Result<Exit> {
-    let client = launch::ensure(&session.data_dir, &session.terminal).await?;
+    let client = Client::new(&session.data_dir.socket());
     let (app, services) = which(&client, args).await?;
     let since_ms = args.since.map(ago_ms).transpose()?;
     let mut lines =

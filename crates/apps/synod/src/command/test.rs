@@ -52,7 +52,7 @@ async fn ready_and_run(
     args: &TestArgs,
 ) -> Result<Option<ExitStatus>> {
     let mut follow = Follow::open(client, app, session.terminal).await?;
-    if follow.until_settled(args.wait).await? == Reached::Interrupted {
+    if follow.until_settled(args.wait).await? != Reached::Settled {
         return Ok(None);
     }
     let environment = client.environment(app).await?;

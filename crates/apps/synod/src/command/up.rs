@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use http::Method;
-use synod_jobs::{Apply, Change, Plan, Row, Target};
+use synod_jobs::{AppOverview, Apply, Change, Plan, Row, Target};
 use synod_manifest::App;
 
 use super::Session;
@@ -52,9 +52,12 @@ pub(crate) async fn run(session: &Session, args: &UpArgs) -> Result<Exit> {
         return match follow.until_settled(args.wait).await? {
             Reached::Settled => Ok(Exit::Done),
             Reached::Interrupted => Ok(Exit::Interrupted),
+            Reached::Gone => Ok(Exit::Failed),
         };
     }
-    follow.until_interrupted().await?;
+    if follow.until_interrupted().await? == Reached::Gone {
+        return Ok(Exit::Done);
+    }
     session.terminal.say("stopping; Ctrl-C again kills");
     super::down::stop_app(session, &client, &name).await?;
     launch::shutdown_if_idle(&client, &session.data_dir).await?;
@@ -97,5 +100,18 @@ pub(crate) async fn start(
     let apply = Apply { app, builds, orphan_after_ms };
     let plan: Plan = client.call(Method::POST, "/v1/apply", Some(&apply)).await?;
     session.terminal.say(&plan.to_string());
+    warn_of_renamed(session, &client, &apply.app).await?;
     Ok(client)
+}
+
+/// The app of this file may have had another name before; that one runs on.
+async fn warn_of_renamed(session: &Session, client: &Client, app: &App) -> Result<()> {
+    let apps: Vec<AppOverview> = client.get("/v1/apps").await?;
+    for other in apps.iter().filter(|other| other.path == app.path && other.app != app.name) {
+        let name = &other.app;
+        session.terminal.say(&format!(
+            "warning: {name}, an earlier name of this app, still runs; `synod down {name}` ends it"
+        ));
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, anyhow};
 use synod_agent::log::LogReader;
 use synod_agent::{Agent, AgentOptions};
-use synod_http::{Api, Health, Token};
+use synod_http::{Api, Health, Rejected, Token};
 use synod_jobs::{Jobs, Loop, LoopOptions};
 use synod_member::Member;
 use synod_proxy::{Gateway, GatewayOptions};
@@ -31,7 +31,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(10);
 /// A running daemon.
 pub(crate) struct Parts {
     api: Api,
-    gateway: Gateway,
+    gateway: Arc<Gateway>,
     interrupts: Interrupts,
     member: Member,
     tasks: Tasks,
@@ -60,7 +60,8 @@ impl Parts {
             let options = GatewayOptions::new(wanted);
             let (store, edge) = (Arc::clone(&store), edge.child());
             let start = data_plane.spawn(async move { Gateway::start(store, options, edge).await });
-            start.await.context("the gateway was lost")?.context("the gateway could not start")?
+            let started = start.await.context("the gateway was lost")?;
+            Arc::new(started.context("the gateway could not start")?)
         };
         let health = health(gateway.port());
         gateway_port::remember(data_dir, health.gateway_port);
@@ -88,6 +89,7 @@ impl Parts {
             logs: LogReader::new(data_dir.path()),
             addresses: Addresses::new(Arc::clone(&store)),
             health: health.clone(),
+            rejected: rejected(Arc::clone(&gateway)),
             ends_when_idle: args.detached,
         };
         let api = Api::new(parts, fronts.clone());
@@ -135,6 +137,14 @@ impl Parts {
         self.member.shutdown().await;
         tracing::info!("stopped");
     }
+}
+
+/// What the gateway does not apply, whenever it is asked.
+fn rejected(gateway: Arc<Gateway>) -> Arc<dyn Fn() -> Vec<Rejected> + Send + Sync> {
+    Arc::new(move || {
+        let rejected = gateway.status().into_iter();
+        rejected.map(|one| Rejected { object: one.object, reason: one.reason }).collect()
+    })
 }
 
 async fn listen(api: &Api, data_dir: &DataDir, args: &RunArgs) -> Result<()> {

@@ -8,6 +8,8 @@ use synod_jobs::{AppState, AppStatus, InstanceReport, ServiceStatus};
 use synod_manifest::Kind;
 use synod_placement::{Desired, Phase, ServiceState};
 
+use crate::client::{Health, Rejected};
+
 /// Everything that runs.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct PsView {
@@ -15,6 +17,8 @@ pub(crate) struct PsView {
     pub(crate) gateway_port: Option<u16>,
     pub(crate) apps: Vec<AppRow>,
     pub(crate) instances: Vec<InstanceRow>,
+    /// What the gateway does not apply.
+    pub(crate) rejected: Vec<Rejected>,
 }
 
 /// An app.
@@ -60,8 +64,10 @@ pub(crate) struct Tally {
 }
 
 impl PsView {
-    pub(crate) fn new(gateway_port: u16, apps: &[AppStatus]) -> Self {
+    pub(crate) fn new(health: Health, apps: &[AppStatus]) -> Self {
+        let gateway_port = health.gateway_port;
         Self {
+            rejected: health.rejected,
             gateway_port: Some(gateway_port),
             apps: apps.iter().map(|app| AppRow::new(app, gateway_port)).collect(),
             instances: apps.iter().flat_map(|app| InstanceRow::of_app(app, gateway_port)).collect(),

@@ -137,3 +137,33 @@ fn a_test_runs_its_command_against_the_app_and_leaves_nothing() {
     ran.expect_code(0);
     home.expect_nothing_running();
 }
+
+#[test]
+fn several_commands_at_once_start_one_daemon() {
+    let home = Home::new();
+    let ups: Vec<_> = ["one", "two", "three"]
+        .map(|name| {
+            let text = format!(
+                "app = \"{name}\"\n[service.a]\nrun = \"$OBEDIENT\"\nports = {{ http = \"auto\" }}\n"
+            );
+            let manifest = home.manifest(&format!("{name}.toml"), &text);
+            home.command(["up", manifest.to_str().expect("text"), "--detach"])
+                .spawn()
+                .expect("the binary runs")
+        })
+        .into();
+    for mut up in ups {
+        assert_eq!(up.wait().expect("it ends").code(), Some(0));
+    }
+    assert_eq!(home.instances(None).len(), 3);
+}
+
+#[test]
+fn instances_without_a_daemon_are_not_hidden() {
+    let home = Home::new();
+    home.up(&home.manifest("pair.toml", PAIR));
+    home.run(["daemon", "stop"]).expect_code(0);
+    let ran = home.run(["ps"]);
+    ran.expect_code(0);
+    ran.expect_stderr("instances of pair");
+}

@@ -102,3 +102,18 @@ fn the_registry_lists_ready_instances() {
         get(u16::try_from(port).expect("a port"), "x", "/healthz").expect("it answers");
     assert_eq!(status, 200);
 }
+
+#[test]
+fn a_route_that_another_app_has_is_said_not_to_apply() {
+    let home = Home::new();
+    let app = |name: &str| {
+        format!(
+            "app = \"{name}\"\n[service.a]\nrun = \"$OBEDIENT\"\nports = {{ http = \"auto\" }}\n\
+             [route.main]\nhost = \"shared.example\"\nto = \"a\"\n"
+        )
+    };
+    home.up(&home.manifest("one.toml", &app("one")));
+    let ran = home.up(&home.manifest("two.toml", &app("two")));
+    ran.expect_stderr("the gateway does not apply");
+    home.run(["ps"]).expect_stderr("the gateway does not apply");
+}

@@ -68,3 +68,12 @@ fn a_stopped_service_stays_stopped_until_up() {
     home.up(&manifest);
     home.instance("b");
 }
+
+#[test]
+fn an_app_under_a_new_name_warns_of_the_old_one() {
+    let home = Home::new();
+    let manifest = home.manifest("roll.toml", &app("one"));
+    home.up(&manifest);
+    home.manifest("roll.toml", &app("one").replace("\"roll\"", "\"stone\""));
+    home.up(&manifest).expect_stderr("synod down roll");
+}

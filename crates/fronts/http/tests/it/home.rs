@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use synod_agent::log::LogReader;
-use synod_http::{Api, Health, Parts, Token, bind_loopback, bind_unix};
+use synod_http::{Api, Health, Parts, Rejected, Token, bind_loopback, bind_unix};
 use synod_jobs::Jobs;
 use synod_manifest::Options;
 use synod_registry::{Addresses, Registry};
@@ -57,6 +57,10 @@ impl Home {
                 gateway_port: 8080,
                 started_ms: 1,
             },
+            rejected: Arc::new(|| {
+                let (object, reason) = ("route shop/web".into(), "its host is taken".into());
+                vec![Rejected { object, reason }]
+            }),
             ends_when_idle,
         };
         let api = Api::new(parts, tasks.clone());

@@ -109,3 +109,11 @@ async fn names_in_paths_cannot_leave_their_place() {
     let stop = home.send(Method::POST, "/v1/apps/shop/services/..%2Fx/stop").await;
     stop.problem(404, "service-not-found");
 }
+
+#[tokio::test]
+async fn health_tells_what_the_gateway_does_not_apply() {
+    let home = Home::new().await;
+    let health = home.get("/v1/health").await.json();
+    let wanted = serde_json::json!([{ "object": "route shop/web", "reason": "its host is taken" }]);
+    assert_eq!(health["rejected"], wanted);
+}
