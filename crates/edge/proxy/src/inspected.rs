@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::Options;
+use crate::joined::poll_write_joined;
 use crate::link::{Link, Upgrade};
 
 /// What the library gets to see in place of a refused head.
@@ -262,7 +263,7 @@ impl AsyncWrite for Inspected {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.idle.is_active = true;
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+        poll_write_joined(&mut self.socket, cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -26,6 +26,7 @@ mod counters;
 mod forward;
 mod gateway;
 mod inspected;
+mod joined;
 mod link;
 mod options;
 mod pool;

@@ -28,6 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Options;
 use crate::body::RequestBody;
+use crate::joined::Joined;
 use crate::spawner::Spawner;
 
 /// The most requests at once on one HTTP/2 connection. Servers commonly allow 100.
@@ -205,7 +206,7 @@ impl Bucket {
     async fn open(&self) -> Result<Connection, Unavailable> {
         let socket = self.connect().await?;
         let probe = socket.as_fd().try_clone_to_owned().map_err(Unavailable::Connect)?;
-        let handshake = http1::Builder::new().handshake(TokioIo::new(socket)).await;
+        let handshake = http1::Builder::new().handshake(TokioIo::new(Joined::new(socket))).await;
         let (sender, connection) = handshake.map_err(Unavailable::Handshake)?;
         // Its errors reach whoever waits for an answer; an idle one has nobody to tell.
         self.tasks.spawn(DRIVE, async { drop(connection.with_upgrades().await) });
