@@ -28,7 +28,7 @@ impl Default for Options {
             group: GroupId::new(1),
             segment_bytes: synod_wal::Config::SEGMENT_BYTES,
             snapshot_after_bytes: 64 << 20,
-            snapshot_chunk_bytes: 128 << 10,
+            snapshot_chunk_bytes: 64 << 10,
             pending_bytes_max: 64 << 20,
             request_bytes_max: 8 << 20,
             held: Held::default(),

@@ -20,8 +20,10 @@ use crate::{Answer, DiskJob, Error, Lane, Output, Replica, Token};
 const MAGIC: [u8; 8] = *b"SYNODSNP";
 
 /// A snapshot is synced whenever this much has been written, so that its end does not come as one
-/// long stall of the disk, in which the log would wait too.
-const SYNC_AFTER_BYTES: u64 = 1 << 20;
+/// long stall of the disk, in which the log would wait too. Larger syncs make the snapshot faster
+/// and the slowest puts beside it slower: at 1 MiB their p99 was four times the usual one, at this
+/// size less than twice.
+const SYNC_AFTER_BYTES: u64 = 64 << 10;
 
 /// Snapshots kept.
 const KEPT: usize = 2;
