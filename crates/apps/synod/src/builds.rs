@@ -53,6 +53,7 @@ pub(crate) async fn build_all(
     data_dir: &DataDir,
     when: When,
     terminal: &Terminal,
+    interrupts: &mut Interrupts,
 ) -> Result<BTreeMap<String, String>> {
     let dir = data_dir.builds();
     fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
@@ -65,7 +66,7 @@ pub(crate) async fn build_all(
         if done.contains(&key) {
             continue;
         }
-        build_one(&dir, service, build, when, terminal).await?;
+        build_one(&dir, service, build, when, terminal, interrupts).await?;
         done.push(key);
     }
     digests(app)
@@ -97,21 +98,37 @@ async fn build_one(
     build: &Build,
     when: When,
     terminal: &Terminal,
+    interrupts: &mut Interrupts,
 ) -> Result<()> {
-    let record = record_path(records, &service.dir, &build.command);
-    let before = digest_inputs(service, build)?;
-    let up_to_date = fs::read(&record)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok())
-        .is_some_and(|record| record.inputs == before);
-    if when == When::Changed && up_to_date && programs_exist(service) {
+    if when == When::Changed && is_up_to_date(records, service, build)? {
         return Ok(());
     }
-    run(service, build, terminal).await?;
+    run(service, build, terminal, interrupts).await?;
     // Taken after the build, since it may write below `dir`.
     let inputs = digest_inputs(service, build)?;
     let bytes = serde_json::to_vec(&Record { inputs }).context("a record is plain text")?;
+    let record = record_path(records, &service.dir, &build.command);
     fs::write(&record, bytes).with_context(|| format!("cannot write {}", record.display()))
+}
+
+/// Whether nothing changed since the last build, and what it made is still there.
+fn is_up_to_date(records: &Path, service: &Service, build: &Build) -> Result<bool> {
+    let record = fs::read(record_path(records, &service.dir, &build.command)).ok();
+    let record = record.and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
+    let Some(record) = record else { return Ok(false) };
+    Ok(programs_exist(service) && record.inputs == digest_inputs(service, build)?)
+}
+
+/// The services that `up` would build, with their commands.
+pub(crate) fn stale<'a>(app: &'a App, data_dir: &DataDir) -> Result<Vec<(&'a str, &'a str)>> {
+    let mut stale = Vec::new();
+    for service in app.services.values() {
+        let Some(build) = &service.build else { continue };
+        if !is_up_to_date(&data_dir.builds(), service, build)? {
+            stale.push((service.name.as_str(), build.command.as_str()));
+        }
+    }
+    Ok(stale)
 }
 
 fn record_path(records: &Path, dir: &Path, command: &str) -> PathBuf {
@@ -128,7 +145,12 @@ enum Ended {
     TimedOut,
 }
 
-async fn run(service: &Service, build: &Build, terminal: &Terminal) -> Result<()> {
+async fn run(
+    service: &Service,
+    build: &Build,
+    terminal: &Terminal,
+    interrupts: &mut Interrupts,
+) -> Result<()> {
     let name = &service.name;
     terminal.say(&format!("building {name}: {}", build.command));
     let mut child = Command::new("sh")
@@ -141,7 +163,7 @@ async fn run(service: &Service, build: &Build, terminal: &Terminal) -> Result<()
         .spawn()
         .with_context(|| format!("cannot start the build in {}", service.dir.display()))?;
     let group = child.id();
-    let ended = end(&mut child, service, build, terminal).await?;
+    let ended = end(&mut child, service, build, terminal, interrupts).await?;
     if !matches!(ended, Ended::Exited(_))
         && let Some(group) = group
     {
@@ -167,8 +189,8 @@ async fn end(
     service: &Service,
     build: &Build,
     terminal: &Terminal,
+    interrupts: &mut Interrupts,
 ) -> Result<Ended> {
-    let mut interrupts = Interrupts::new()?;
     tokio::select! {
         biased;
         () = interrupts.next() => Ok(Ended::Interrupted),

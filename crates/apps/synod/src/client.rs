@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use http::{Method, Request, Response, StatusCode};
@@ -14,6 +15,11 @@ use synod_jobs::{AppOverview, AppStatus};
 use tokio::net::UnixStream;
 
 use crate::outcome::{Exit, Failure};
+
+/// How long a daemon that runs may take to say so.
+const UP_MAX: Duration = Duration::from_secs(5);
+/// How long it may take to begin an answer.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// A way to ask one daemon.
 #[derive(Clone, Debug)]
@@ -60,7 +66,8 @@ impl Client {
 
     /// Whether a daemon answers. One that was just killed may still seem to accept connections.
     pub(crate) async fn is_up(&self) -> bool {
-        self.get::<serde_json::Value>("/v1/version").await.is_ok()
+        let version = self.get::<serde_json::Value>("/v1/version");
+        tokio::time::timeout(UP_MAX, version).await.is_ok_and(|version| version.is_ok())
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
@@ -74,7 +81,7 @@ impl Client {
         body: Option<&impl Serialize>,
     ) -> Result<T> {
         let response = self.send(method, path, body).await?;
-        let bytes = response.into_body().collect().await.context("the daemon hung up")?.to_bytes();
+        let bytes = response.into_body().collect().await.map_err(hung_up)?.to_bytes();
         let bytes = if bytes.is_empty() { Bytes::from_static(b"null") } else { bytes };
         serde_json::from_slice(&bytes)
             .with_context(|| format!("the daemon's answer to {path} is not understood"))
@@ -117,11 +124,14 @@ impl Client {
             let socket = self.socket.display();
             Failure::new(
                 Exit::Unreachable,
-                format!("no daemon answers at {socket} ({error}); `synod up FILE` starts one"),
+                format!(
+                    "no daemon answers at {socket} ({error}); `synod up FILE` starts one [SYN-0005]"
+                ),
             )
         })?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        // A command is one request long: its end ends this too.
         tokio::spawn(connection);
         let body = match body {
             Some(body) => Bytes::from(serde_json::to_vec(body)?),
@@ -134,14 +144,35 @@ impl Client {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .context("the request could not be built")?;
-        let response = sender.send_request(request).await.context("the daemon hung up")?;
+        let answer = tokio::time::timeout(ANSWER_MAX, sender.send_request(request)).await;
+        let response = answer.map_err(|_| silent())?.map_err(hung_up)?;
         if response.status().is_success() {
             return Ok(response);
         }
         let status = response.status();
-        let bytes = response.into_body().collect().await.context("the daemon hung up")?.to_bytes();
+        let bytes = response.into_body().collect().await.map_err(hung_up)?.to_bytes();
         Err(refusal(status, &bytes).into())
     }
+}
+
+/// The connection ended before the answer did.
+#[expect(clippy::needless_pass_by_value, reason = "map_err gives it by value")]
+fn hung_up(error: hyper::Error) -> Failure {
+    let message = format!(
+        "the daemon stopped while answering ({error}); instances run on, and `synod up FILE` starts \
+         it again [SYN-0005]"
+    );
+    Failure::new(Exit::Unreachable, message)
+}
+
+/// The daemon takes connections and does not answer.
+fn silent() -> Failure {
+    let message = format!(
+        "the daemon has not answered for {} s; whether it did what it was asked to is not known \
+         [SYN-0005]",
+        ANSWER_MAX.as_secs()
+    );
+    Failure::new(Exit::Unreachable, message)
 }
 
 fn refusal(status: StatusCode, body: &[u8]) -> Failure {
@@ -188,7 +219,7 @@ impl Lines {
             match self.body.frame().await {
                 None => return Ok(None),
                 Some(frame) => {
-                    if let Ok(data) = frame.context("the daemon hung up")?.into_data() {
+                    if let Ok(data) = frame.map_err(hung_up)?.into_data() {
                         self.buffer.extend_from_slice(&data);
                     }
                 }

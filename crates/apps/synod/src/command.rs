@@ -91,19 +91,19 @@ pub(crate) struct Session {
 /// Runs the command.
 pub(crate) fn run(cli: Cli, terminal: Terminal) -> Result<Exit> {
     let data_dir = DataDir::resolve(cli.data_dir)?;
-    let context = Session { data_dir, terminal };
+    let session = Session { data_dir, terminal };
     match cli.verb {
-        Verb::Check(args) => check::run(&context, &args),
-        Verb::Explain(args) => explain::run(&args),
-        Verb::Daemon(args) => daemon::run(&context, &args),
-        Verb::Up(args) => block_on(up::run(&context, &args)),
-        Verb::Down(args) => block_on(down::run(&context, &args)),
-        Verb::Ps(args) => block_on(ps::run(&context, &args)),
-        Verb::Logs(args) => block_on(logs::run(&context, &args)),
-        Verb::Restart(args) => block_on(restart::run(&context, &args)),
-        Verb::Stop(args) => block_on(restart::run_stop(&context, &args)),
-        Verb::Services(args) => block_on(services::run(&context, &args)),
-        Verb::Test(args) => block_on(test::run(&context, &args)),
+        Verb::Check(args) => check::run(&session, &args),
+        Verb::Explain(args) => explain::run(&session, &args),
+        Verb::Daemon(args) => daemon::run(&session, &args),
+        Verb::Up(args) => block_on(up::run(&session, &args)),
+        Verb::Down(args) => block_on(down::run(&session, &args)),
+        Verb::Ps(args) => block_on(ps::run(&session, &args)),
+        Verb::Logs(args) => block_on(logs::run(&session, &args)),
+        Verb::Restart(args) => block_on(restart::run(&session, &args)),
+        Verb::Stop(args) => block_on(restart::run_stop(&session, &args)),
+        Verb::Services(args) => block_on(services::run(&session, &args)),
+        Verb::Test(args) => block_on(test::run(&session, &args)),
     }
 }
 

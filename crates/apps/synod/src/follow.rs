@@ -36,7 +36,6 @@ pub(crate) enum Reached {
 pub(crate) struct Follow {
     app: String,
     client: Client,
-    interrupts: Interrupts,
     live: Live,
     lines: Lines,
     /// Failed instances whose last lines were shown.
@@ -67,13 +66,11 @@ impl Interrupts {
 
 impl Follow {
     pub(crate) async fn open(client: &Client, app: &str, terminal: Terminal) -> Result<Self> {
-        let interrupts = Interrupts::new()?;
         let health: Health = client.get("/v1/health").await?;
         let lines = client.stream(&format!("/v1/apps/{app}/watch")).await?;
         Ok(Self {
             app: app.to_owned(),
             client: client.clone(),
-            interrupts,
             live: Live::new(terminal, health.gateway_port),
             lines,
             shown: BTreeSet::new(),
@@ -82,14 +79,21 @@ impl Follow {
     }
 
     /// Waits until every service is where it should get.
-    pub(crate) async fn until_settled(&mut self, patience: Duration) -> Result<Reached> {
+    ///
+    /// `left` is what is said, where they do not get there, of what runs.
+    pub(crate) async fn until_settled(
+        &mut self,
+        interrupts: &mut Interrupts,
+        patience: Duration,
+        left: &str,
+    ) -> Result<Reached> {
         let give_up = tokio::time::sleep(patience);
         tokio::pin!(give_up);
         let mut last: Option<AppStatus> = None;
         loop {
             tokio::select! {
                 biased;
-                () = self.interrupts.next() => return Ok(Reached::Interrupted),
+                () = interrupts.next() => return Ok(Reached::Interrupted),
                 status = self.lines.next::<AppStatus>() => {
                     let Some(status) = status? else { return Ok(self.gone()) };
                     self.show(&status).await?;
@@ -100,7 +104,7 @@ impl Follow {
                     }
                     if let Some(service) = hopeless(&status) {
                         let message = format!("{}/{service} keeps failing", self.app);
-                        return Err(self.unready(&status, &message).await?.into());
+                        return Err(self.unready(&status, &message, left).await?.into());
                     }
                     last = Some(status);
                 }
@@ -108,7 +112,7 @@ impl Follow {
                     let waited = humantime::format_duration(patience);
                     let message = format!("{} is not ready after {waited}", self.app);
                     return Err(match &last {
-                        Some(status) => self.unready(status, &message).await?,
+                        Some(status) => self.unready(status, &message, left).await?,
                         None => Failure::new(Exit::Unreachable, message),
                     }
                     .into());
@@ -118,16 +122,22 @@ impl Follow {
     }
 
     /// Shows the app until the user ends it, here or elsewhere.
-    pub(crate) async fn until_interrupted(&mut self) -> Result<Reached> {
+    pub(crate) async fn until_interrupted(
+        &mut self,
+        interrupts: &mut Interrupts,
+    ) -> Result<Reached> {
         let mut settled = false;
         loop {
             tokio::select! {
                 biased;
-                () = self.interrupts.next() => return Ok(Reached::Interrupted),
+                () = interrupts.next() => return Ok(Reached::Interrupted),
                 status = self.lines.next::<AppStatus>() => {
                     let Some(status) = status? else { return Ok(self.gone()) };
                     if status.is_settled() && !settled {
                         settled = true;
+                        if !self.terminal.is_live() {
+                            self.live.finish(&status);
+                        }
                         self.live.say(&format!("{} is ready; Ctrl-C stops it", self.app));
                         self.warn_of_rejected().await?;
                     }
@@ -190,9 +200,7 @@ impl Follow {
             text.push(format!("  {}", log_lines::shown(&line, &self.terminal)));
         }
         let name = format!("{}/{service}", self.app);
-        if text.is_empty() {
-            self.live.say(&format!("{name} printed nothing"));
-        } else {
+        if !text.is_empty() {
             let head = format!("the last lines of {name}:");
             self.live.say(&format!(
                 "{}\n{}",
@@ -204,7 +212,7 @@ impl Follow {
     }
 
     /// Says of each service that is not ready why, with its last lines.
-    async fn unready(&mut self, status: &AppStatus, message: &str) -> Result<Failure> {
+    async fn unready(&mut self, status: &AppStatus, message: &str, left: &str) -> Result<Failure> {
         let tally = Tally::of(status);
         for (service, _) in &tally.open {
             let report = status.services.iter().find(|listed| listed.name == *service);
@@ -217,8 +225,7 @@ impl Follow {
         }
         let open = tally.open.iter().map(|(service, reason)| format!("\n  {service}: {reason}"));
         let open: String = open.collect();
-        let left = "what runs goes on running; `synod down` stops it [SYN-0008]";
-        Ok(Failure::new(Exit::Failed, format!("{message}:{open}\n{left}")))
+        Ok(Failure::new(Exit::Failed, format!("{message}:{open}\n{left} [SYN-0008]")))
     }
 }
 

@@ -18,6 +18,8 @@ use crate::terminal::Terminal;
 
 /// How long a directory that is held by a process which does not answer is waited for.
 const HELD_MAX: Duration = Duration::from_secs(10);
+/// How long a daemon that was asked to end may take: each of its parts has its own deadline.
+const ENDING_MAX: Duration = Duration::from_secs(45);
 /// How long to wait before a daemon is started once more.
 const AGAIN: Duration = Duration::from_millis(50);
 /// How often to look whether a daemon that ends is gone.
@@ -154,7 +156,12 @@ pub(crate) async fn shutdown_if_idle(client: &Client, data_dir: &DataDir) -> Res
 pub(crate) async fn wait_until_gone(data_dir: &DataDir) -> Result<()> {
     // The kernel lets go of the lock once the daemon is gone, and not a moment before. It is asked
     // now and then: a thread that waits for it could not be given up.
-    while LockFile::holder(&data_dir.lock())?.is_some() {
+    let give_up = Instant::now() + ENDING_MAX;
+    while let Some(holder) = LockFile::holder(&data_dir.lock())? {
+        if Instant::now() > give_up {
+            let message = format!("the daemon, {holder}, does not end [SYN-0005]");
+            return Err(Failure::new(Exit::Unreachable, message).into());
+        }
         tokio::time::sleep(LOOK).await;
     }
     Ok(())

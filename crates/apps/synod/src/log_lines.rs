@@ -47,15 +47,16 @@ pub(crate) fn shown(line: &LogLine, terminal: &Terminal) -> String {
     if let Some((tone, word)) = level {
         text.push_str(&format!("{} ", terminal.paint(tone, word)));
     }
-    text.push_str(&visible(&line.text));
+    text.push_str(&visible(&line.text, terminal.is_colored()));
     for (name, value) in &line.fields {
-        text.push_str(&terminal.paint(Tone::Faint, &visible(&format!(" {name}={value}"))));
+        text.push_str(&terminal.paint(Tone::Faint, &visible(&format!(" {name}={value}"), false)));
     }
     text
 }
 
-/// The text with nothing in it that steers the terminal, but for colours and weights.
-fn visible(text: &str) -> String {
+/// The text with nothing in it that steers the terminal, but for colours and weights where it is
+/// `colored`; those end with the text.
+fn visible(text: &str, colored: bool) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
@@ -63,11 +64,15 @@ fn visible(text: &str) -> String {
         let (part, after) = rest.split_at(length);
         match character {
             '\x1b' if length == 1 => shown.push('\u{fffd}'),
+            '\x1b' if !colored => {}
             '\x1b' | '\t' => shown.push_str(part),
             _ if character.is_control() => shown.push('\u{fffd}'),
             _ => shown.push(character),
         }
         rest = after;
+    }
+    if shown.contains('\x1b') {
+        shown.push_str("\x1b[0m");
     }
     shown
 }
@@ -85,11 +90,14 @@ mod tests {
 
     #[test]
     fn only_colours_reach_the_terminal() {
-        assert_eq!(visible("a\x1b[1;31mb\x1b[0m\tc"), "a\x1b[1;31mb\x1b[0m\tc");
-        assert_eq!(visible("\x1b[2Jx"), "\u{fffd}[2Jx");
-        assert_eq!(visible("\x1b]0;title\x07"), "\u{fffd}]0;title\u{fffd}");
-        assert_eq!(visible("\x1b[31"), "\u{fffd}[31");
-        assert_eq!(visible("\x1b"), "\u{fffd}");
-        assert_eq!(visible("grün\r"), "grün\u{fffd}");
+        assert_eq!(visible("a\x1b[1;31mb\tc", true), "a\x1b[1;31mb\tc\x1b[0m");
+        assert_eq!(visible("a\x1b[1;31mb\x1b[0m", false), "ab");
+        for colored in [false, true] {
+            assert_eq!(visible("\x1b[2Jx", colored), "\u{fffd}[2Jx");
+            assert_eq!(visible("\x1b]0;t\x07", colored), "\u{fffd}]0;t\u{fffd}");
+            assert_eq!(visible("\x1b[31", colored), "\u{fffd}[31");
+            assert_eq!(visible("\x1b", colored), "\u{fffd}");
+            assert_eq!(visible("grün\r", colored), "grün\u{fffd}");
+        }
     }
 }

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::command::Cli;
-use crate::outcome::exit_of;
+use crate::outcome::{Exit, exit_of};
 use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
@@ -34,10 +34,17 @@ fn main() -> ExitCode {
     let terminal = Terminal::new(cli.color, cli.quiet);
     let exit = match command::run(cli, terminal) {
         Ok(exit) => exit,
+        // Whoever read the data has read enough.
+        Err(error) if is_broken_pipe(&error) => Exit::Done,
         Err(error) => {
             terminal.error(&format!("{} {error:#}", terminal.paint(terminal::Tone::Bad, "error:")));
             exit_of(&error)
         }
     };
     ExitCode::from(exit.code())
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -30,7 +30,10 @@ pub(crate) enum Tone {
 /// The two streams of a command.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terminal {
+    /// Whether talk is coloured.
     color: bool,
+    /// Whether data is coloured.
+    data_color: bool,
     quiet: bool,
     /// Whether the talk can be redrawn in place.
     live: bool,
@@ -40,13 +43,33 @@ impl Terminal {
     pub(crate) fn new(choice: ColorChoice, quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let color = match choice {
+        let color = |terminal: bool| match choice {
             ColorChoice::Always => true,
             ColorChoice::Auto => terminal && !no_color,
             ColorChoice::Never => false,
         };
+        let data_color = color(std::io::stdout().is_terminal());
+        let color = color(terminal);
         let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
-        Self { color, quiet, live: terminal && !quiet && !dumb }
+        Self { color, data_color, quiet, live: terminal && !quiet && !dumb }
+    }
+
+    /// The same for painting what goes to stdout.
+    pub(crate) fn for_data(self) -> Self {
+        Self { color: self.data_color, ..self }
+    }
+
+    /// Whether it paints.
+    pub(crate) fn is_colored(&self) -> bool {
+        self.color
+    }
+
+    /// Prints data on stdout.
+    ///
+    /// # Errors
+    /// When stdout is closed, which ends the command in peace, or full.
+    pub(crate) fn data(&self, text: &str) -> std::io::Result<()> {
+        writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'))
     }
 
     pub(crate) fn is_quiet(&self) -> bool {

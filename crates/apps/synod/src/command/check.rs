@@ -21,7 +21,7 @@ pub(crate) struct CheckArgs {
 pub(crate) fn run(session: &Session, args: &CheckArgs) -> Result<Exit> {
     let app = manifest_file::read(&args.manifest, &session.terminal)?;
     if args.expanded {
-        print!("{}", synod_manifest::expand(&app));
+        session.terminal.data(&synod_manifest::expand(&app))?;
         return Ok(Exit::Done);
     }
     let (services, routes) = (app.services.len(), app.routes.len());

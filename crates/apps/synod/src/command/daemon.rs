@@ -32,7 +32,7 @@ enum DaemonVerb {
     },
     /// End the daemon; instances keep running and the next daemon adopts them
     Stop,
-    /// End the daemon and start this version; instances keep running
+    /// End the daemon and start this version, with the usual ports; instances keep running
     Restart,
 }
 
@@ -61,21 +61,24 @@ async fn status(session: &Session, output: Output) -> Result<Exit> {
     if !client.is_up().await {
         let message = format!("no daemon runs on {dir}");
         if output == Output::Json {
-            println!("{}", json!({ "running": false, "data_dir": dir.to_string() }));
+            let status = json!({ "running": false, "data_dir": dir.to_string() });
+            session.terminal.data(&status.to_string())?;
             return Ok(Exit::NotFound);
         }
         return Err(Failure::new(Exit::NotFound, message).into());
     }
     let health: Value = client.get("/v1/health").await?;
     if output == Output::Json {
-        println!("{}", json!({ "running": true, "data_dir": dir.to_string(), "health": health }));
+        let status = json!({ "running": true, "data_dir": dir.to_string(), "health": health });
+        session.terminal.data(&status.to_string())?;
         return Ok(Exit::Done);
     }
-    println!("directory  {dir}");
+    session.terminal.data(&format!("directory  {dir}"))?;
     for name in ["version", "pid", "node", "gateway_port"] {
         let value = &health[name];
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        println!("{:10} {value}", name.trim_end_matches("_port"));
+        let name = name.trim_end_matches("_port");
+        session.terminal.data(&format!("{name:10} {value}"))?;
     }
     Ok(Exit::Done)
 }

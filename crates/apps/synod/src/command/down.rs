@@ -28,24 +28,34 @@ pub(crate) struct DownArgs {
 }
 
 pub(crate) async fn run(session: &Session, args: &DownArgs) -> Result<Exit> {
+    let dir = session.data_dir.path();
     if !session.data_dir.store().exists() {
+        if !offline::apps(dir)?.is_empty() {
+            return without_daemon(session, args, "there is no store in the data directory");
+        }
         if args.all {
             return Ok(Exit::Done);
         }
         return Err(Failure::new(Exit::NotFound, "no app runs").into());
     }
+    let mut interrupts = Interrupts::new()?;
     // Instances may run without a daemon: the one that starts here adopts them first.
     let client = match launch::ensure(&session.data_dir, &session.terminal).await {
         Ok(client) => client,
-        Err(error) => return without_daemon(session, args, &error),
+        Err(error) => return without_daemon(session, args, &format!("{error:#}")),
     };
-    let outcome = stop_named(session, &client, args).await;
+    let outcome = stop_named(session, &client, args, &mut interrupts).await;
     // Also a daemon that was started in vain ends.
     launch::shutdown_if_idle(&client, &session.data_dir).await?;
     outcome.map(|()| Exit::Done)
 }
 
-async fn stop_named(session: &Session, client: &Client, args: &DownArgs) -> Result<()> {
+async fn stop_named(
+    session: &Session,
+    client: &Client,
+    args: &DownArgs,
+    interrupts: &mut Interrupts,
+) -> Result<()> {
     let apps = if args.all {
         let apps: Vec<AppOverview> = client.get("/v1/apps").await?;
         apps.into_iter().map(|app| app.app).collect()
@@ -53,15 +63,19 @@ async fn stop_named(session: &Session, client: &Client, args: &DownArgs) -> Resu
         vec![named::app(client, args.app.as_deref()).await?]
     };
     for app in apps {
-        stop_app(session, client, &app).await?;
+        stop_app(session, client, &app, interrupts).await?;
     }
     Ok(())
 }
 
 /// Stops the app and waits until nothing of it is left; an interrupt meanwhile kills it.
-pub(crate) async fn stop_app(session: &Session, client: &Client, app: &str) -> Result<()> {
+pub(crate) async fn stop_app(
+    session: &Session,
+    client: &Client,
+    app: &str,
+    interrupts: &mut Interrupts,
+) -> Result<()> {
     let mut follow = Follow::open(client, app, session.terminal).await?;
-    let mut interrupts = Interrupts::new()?;
     let _: Value = client.call(Method::DELETE, &format!("/v1/apps/{app}"), None::<&()>).await?;
     let gone = async {
         tokio::select! {
@@ -88,16 +102,12 @@ pub(crate) async fn stop_app(session: &Session, client: &Client, app: &str) -> R
 }
 
 /// Stops instances through their shims, where no daemon can start.
-fn without_daemon(session: &Session, args: &DownArgs, error: &anyhow::Error) -> Result<Exit> {
-    session.terminal.error(&format!("warning: {error:#}"));
+fn without_daemon(session: &Session, args: &DownArgs, why: &str) -> Result<Exit> {
+    session.terminal.error(&format!("warning: {why}"));
     session.terminal.error("stopping the instances without the daemon");
     let dir = session.data_dir.path();
-    let apps = match &args.app {
-        Some(word) => vec![manifest_file::app_name(word).unwrap_or_else(|| word.clone())],
-        None => offline::apps(dir)?,
-    };
     let mut stopped = 0;
-    for app in apps {
+    for app in apps_left(args, offline::apps(dir)?)? {
         let ended = offline::stop_all(dir, &app, None)?;
         stopped += ended.iter().filter(|instance| instance.was_running).count();
     }
@@ -107,6 +117,29 @@ fn without_daemon(session: &Session, args: &DownArgs, error: &anyhow::Error) -> 
         if stopped == 1 { "" } else { "s" }
     ));
     Ok(Exit::Done)
+}
+
+/// Which of the apps that have instances are meant.
+fn apps_left(args: &DownArgs, there: Vec<String>) -> Result<Vec<String>> {
+    if args.all {
+        return Ok(there);
+    }
+    let named = match &args.app {
+        Some(word) => Some(manifest_file::app_name(word).unwrap_or_else(|| word.clone())),
+        None => manifest_file::app_name("app.toml"),
+    };
+    match (named, there.as_slice()) {
+        (Some(app), _) if there.contains(&app) => Ok(vec![app]),
+        (None, [_]) => Ok(there),
+        (Some(app), _) => {
+            let message = format!("no instance of {app} is there; there are: {}", there.join(", "));
+            Err(Failure::new(Exit::NotFound, message).into())
+        }
+        (None, _) => {
+            let message = format!("name one of: {}; or --all", there.join(", "));
+            Err(Failure::new(Exit::Usage, message).into())
+        }
+    }
 }
 
 /// Ends the app's instances at once.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
+use super::Session;
 use crate::outcome::{Exit, Failure};
 
 /// Explain an error code.
@@ -27,16 +28,16 @@ pages![
     "SYN-0009", "SYN-0010", "SYN-0011", "SYN-0012",
 ];
 
-pub(crate) fn run(args: &ExplainArgs) -> Result<Exit> {
+pub(crate) fn run(session: &Session, args: &ExplainArgs) -> Result<Exit> {
     let Some(code) = &args.code else {
         for (_, page) in PAGES {
-            println!("{}", title(page));
+            session.terminal.data(title(page))?;
         }
         return Ok(Exit::Done);
     };
     match find(code) {
         Some(page) => {
-            print!("{page}");
+            session.terminal.data(page)?;
             Ok(Exit::Done)
         }
         None => {

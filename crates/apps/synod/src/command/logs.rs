@@ -6,9 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use clap::Args;
 use synod_agent::log::LogLine;
+use synod_jobs::AppOverview;
 
 use super::{Output, Session, named};
 use crate::client::Client;
+use crate::follow::Interrupts;
 use crate::log_lines;
 use crate::outcome::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -47,12 +49,11 @@ pub(crate) async fn run(session: &Session, args: &LogsArgs) -> Result<Exit> {
     let since_ms = args.since.map(ago_ms).transpose()?;
     let mut lines =
         log_lines::open(&client, &app, &services, args.tail, since_ms, args.follow).await?;
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
+    let mut interrupts = Interrupts::new()?;
     loop {
         tokio::select! {
             biased;
-            _ = &mut interrupted => return Ok(Exit::Interrupted),
+            () = interrupts.next() => return Ok(Exit::Interrupted),
             line = lines.next::<LogLine>() => match line? {
                 Some(line) => print(&line, args.output, &session.terminal)?,
                 None => return Ok(Exit::Done),
@@ -74,6 +75,7 @@ async fn which(client: &Client, args: &LogsArgs) -> Result<(String, BTreeSet<Str
             }
             _ => named::service(client, word).await?,
         };
+        known(client, &found).await?;
         if app.as_ref().is_some_and(|app| *app != found.app) {
             return Err(Failure::new(Exit::Usage, "logs are shown of one app at a time").into());
         }
@@ -86,6 +88,19 @@ async fn which(client: &Client, args: &LogsArgs) -> Result<(String, BTreeSet<Str
     }
 }
 
+/// Refuses a service that the app does not have. The logs of an app that is gone can still be read.
+async fn known(client: &Client, named: &named::Named) -> Result<()> {
+    let apps: Vec<AppOverview> = client.get("/v1/apps").await?;
+    let Some(app) = apps.iter().find(|app| app.app == named.app) else { return Ok(()) };
+    if app.services.iter().any(|service| service.service == named.service) {
+        return Ok(());
+    }
+    let there: Vec<&str> = app.services.iter().map(|service| service.service.as_str()).collect();
+    let (app, service) = (&named.app, &named.service);
+    let message = format!("{app} has no service {service}; it has {}", there.join(", "));
+    Err(Failure::new(Exit::NotFound, message).into())
+}
+
 fn ago_ms(ago: Duration) -> Result<u64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     let then = now.saturating_sub(ago);
@@ -94,8 +109,8 @@ fn ago_ms(ago: Duration) -> Result<u64> {
 
 fn print(line: &LogLine, output: Output, terminal: &Terminal) -> Result<()> {
     match output {
-        Output::Json => println!("{}", serde_json::to_string(line)?),
-        Output::Table => println!("{}", log_lines::shown(line, terminal)),
+        Output::Json => terminal.data(&serde_json::to_string(line)?)?,
+        Output::Table => terminal.data(&log_lines::shown(line, &terminal.for_data()))?,
     }
     Ok(())
 }

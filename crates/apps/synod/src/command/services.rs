@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use synod_registry::Registration;
 
-use super::{Output, Session};
+use super::{Output, Session, named};
 use crate::client::Client;
 use crate::outcome::Exit;
 use crate::view::Table;
@@ -30,10 +30,13 @@ struct Listing {
 
 pub(crate) async fn run(session: &Session, args: &ServicesArgs) -> Result<Exit> {
     let client = Client::new(&session.data_dir.socket());
-    let filter = args.app.as_ref().map(|app| format!("?app={app}")).unwrap_or_default();
+    let filter = match &args.app {
+        Some(word) => format!("?app={}", named::app(&client, Some(word)).await?),
+        None => String::new(),
+    };
     let value: Value = client.get(&format!("/v1/services{filter}")).await?;
     if args.output == Output::Json {
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        session.terminal.data(&serde_json::to_string_pretty(&value)?)?;
         return Ok(Exit::Done);
     }
     let listing: Listing = serde_json::from_value(value).context("the list is not understood")?;
@@ -49,6 +52,7 @@ pub(crate) async fn run(session: &Session, args: &ServicesArgs) -> Result<Exit> 
             row.node.as_str().into(),
         ]);
     }
-    println!("{}", table.lines(&session.terminal, usize::MAX).join("\n"));
+    let lines = table.lines(&session.terminal.for_data(), usize::MAX);
+    session.terminal.data(&lines.join("\n"))?;
     Ok(Exit::Done)
 }

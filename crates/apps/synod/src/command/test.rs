@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use synod_jobs::AppOverview;
 use tokio::process::Command;
 
 use super::Session;
@@ -12,7 +13,7 @@ use crate::builds::When;
 use crate::client::Client;
 use crate::follow::{Follow, Interrupts, Reached};
 use crate::manifest_file::ManifestArgs;
-use crate::outcome::{Exit, Failure};
+use crate::outcome::{Exit, Failure, exit_of};
 use crate::{launch, manifest_file};
 
 /// Instances end so long after a daemon that is gone, so that a test cut off leaves nothing.
@@ -36,27 +37,62 @@ pub(crate) struct TestArgs {
 pub(crate) async fn run(session: &Session, args: &TestArgs) -> Result<Exit> {
     let app = manifest_file::read(&args.manifest, &session.terminal)?;
     let name = app.name.clone();
-    let client = super::up::start(session, app, When::Changed, Some(ORPHAN_AFTER)).await?;
-    let outcome = ready_and_run(session, &client, &name, args).await;
+    refuse_running(session, &name).await?;
+    let mut interrupts = Interrupts::new()?;
+    let orphans = Some(ORPHAN_AFTER);
+    let client = super::up::start(session, app, When::Changed, orphans, &mut interrupts).await?;
+    let outcome = ready_and_run(session, &client, &name, args, &mut interrupts).await;
     // Whatever came of it, nothing stays running.
-    super::down::stop_app(session, &client, &name).await?;
-    launch::shutdown_if_idle(&client, &session.data_dir).await?;
-    exit_as(outcome?)
+    let stopped = super::down::stop_app(session, &client, &name, &mut interrupts).await;
+    let ended = launch::shutdown_if_idle(&client, &session.data_dir).await;
+    let exit = exit_as(&outcome?);
+    match stopped.and(ended) {
+        // Someone else has taken it down already.
+        Err(error) if matches!(exit_of(&error), Exit::NotFound | Exit::Unreachable) => Ok(exit),
+        Err(error) => Err(error),
+        Ok(()) => Ok(exit),
+    }
 }
 
-/// The command's end, or nothing when the user ended the wait.
+/// A test ends its app; one that someone works with is not its own.
+async fn refuse_running(session: &Session, app: &str) -> Result<()> {
+    let client = Client::new(&session.data_dir.socket());
+    if !client.is_up().await {
+        return Ok(());
+    }
+    let apps: Vec<AppOverview> = client.get("/v1/apps").await?;
+    if apps.iter().all(|running| running.app != app) {
+        return Ok(());
+    }
+    let message = format!(
+        "{app} is running, and a test would end it; nothing was changed. Use another --data-dir \
+         for the test, or `synod down {app}` first"
+    );
+    Err(Failure::new(Exit::Conflict, message).into())
+}
+
+/// How the command of a test ended.
+enum Ended {
+    Exited(ExitStatus),
+    Gone,
+    Interrupted,
+}
+
 async fn ready_and_run(
     session: &Session,
     client: &Client,
     app: &str,
     args: &TestArgs,
-) -> Result<Option<ExitStatus>> {
+    interrupts: &mut Interrupts,
+) -> Result<Ended> {
     let mut follow = Follow::open(client, app, session.terminal).await?;
-    if follow.until_settled(args.wait).await? != Reached::Settled {
-        return Ok(None);
+    let left = "it is taken down again, and the command was not run";
+    match follow.until_settled(interrupts, args.wait, left).await? {
+        Reached::Settled => {}
+        Reached::Gone => return Ok(Ended::Gone),
+        Reached::Interrupted => return Ok(Ended::Interrupted),
     }
     let environment = client.environment(app).await?;
-    let mut interrupts = Interrupts::new()?;
     let program = &args.command[0];
     let mut child = Command::new(program)
         .args(&args.command[1..])
@@ -65,19 +101,21 @@ async fn ready_and_run(
         .spawn()
         .with_context(|| format!("cannot run {program}"))?;
     tokio::select! {
-        status = child.wait() => Ok(Some(status.context("the command was lost")?)),
-        () = interrupts.next() => Ok(None),
+        biased;
+        () = interrupts.next() => Ok(Ended::Interrupted),
+        status = child.wait() => Ok(Ended::Exited(status.context("the command was lost")?)),
     }
 }
 
-fn exit_as(status: Option<ExitStatus>) -> Result<Exit> {
+/// As a shell would: the command's code, or 128 and the signal that ended it.
+fn exit_as(ended: &Ended) -> Exit {
     use std::os::unix::process::ExitStatusExt;
-    let Some(status) = status else { return Ok(Exit::Interrupted) };
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Ok(Exit::Command(u8::try_from(code).unwrap_or(1))),
-        (None, signal) => {
-            let signal = signal.unwrap_or_default();
-            Err(Failure::new(Exit::Failed, format!("the command died of signal {signal}")).into())
+    match ended {
+        Ended::Exited(status) => {
+            let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+            Exit::Command(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
         }
+        Ended::Gone => Exit::Failed,
+        Ended::Interrupted => Exit::Interrupted,
     }
 }

@@ -11,7 +11,7 @@ use synod_manifest::App;
 use super::Session;
 use crate::builds::{self, When};
 use crate::client::Client;
-use crate::follow::{Follow, Reached};
+use crate::follow::{Follow, Interrupts, Reached};
 use crate::manifest_file::ManifestArgs;
 use crate::outcome::Exit;
 use crate::{launch, manifest_file};
@@ -46,34 +46,45 @@ pub(crate) async fn run(session: &Session, args: &UpArgs) -> Result<Exit> {
     }
     let when = if args.build { When::Always } else { When::Changed };
     let name = app.name.clone();
-    let client = start(session, app, when, None).await?;
+    let mut interrupts = Interrupts::new()?;
+    let client = start(session, app, when, None, &mut interrupts).await?;
     let mut follow = Follow::open(&client, &name, session.terminal).await?;
     if args.detach {
-        return match follow.until_settled(args.wait).await? {
+        let left = "what runs goes on running; `synod down` stops it";
+        return match follow.until_settled(&mut interrupts, args.wait, left).await? {
             Reached::Settled => Ok(Exit::Done),
             Reached::Interrupted => Ok(Exit::Interrupted),
             Reached::Gone => Ok(Exit::Failed),
         };
     }
-    if follow.until_interrupted().await? == Reached::Gone {
+    if follow.until_interrupted(&mut interrupts).await? == Reached::Gone {
         return Ok(Exit::Done);
     }
     session.terminal.say("stopping; Ctrl-C again kills");
-    super::down::stop_app(session, &client, &name).await?;
+    super::down::stop_app(session, &client, &name, &mut interrupts).await?;
     launch::shutdown_if_idle(&client, &session.data_dir).await?;
     Ok(Exit::Interrupted)
 }
 
 async fn plan(session: &Session, app: &App) -> Result<Exit> {
-    let client = Client::new(&session.data_dir.socket());
-    let plan = if client.is_up().await {
+    // Without a store there never was a daemon; with one, only a daemon can tell what is known.
+    let plan = if session.data_dir.store().exists() {
+        let client = launch::ensure(&session.data_dir, &session.terminal).await?;
         let builds = builds::digests(app)?;
         let apply = Apply { app: app.clone(), builds, orphan_after_ms: None };
-        client.call(Method::POST, "/v1/plan", Some(&apply)).await?
+        let plan: Result<Plan> = client.call(Method::POST, "/v1/plan", Some(&apply)).await;
+        launch::shutdown_if_idle(&client, &session.data_dir).await?;
+        plan?
     } else {
         all_new(app)
     };
-    println!("{plan}");
+    let mut text = plan.to_string();
+    for (service, command) in builds::stale(app, &session.data_dir)? {
+        text.push_str(&format!(
+            "\n  build {service} first, and replace it if that changes it: {command}"
+        ));
+    }
+    session.terminal.data(&text)?;
     Ok(Exit::Done)
 }
 
@@ -91,9 +102,11 @@ pub(crate) async fn start(
     app: App,
     when: When,
     orphan_after: Option<Duration>,
+    interrupts: &mut Interrupts,
 ) -> Result<Client> {
     session.data_dir.create()?;
-    let builds = builds::build_all(&app, &session.data_dir, when, &session.terminal).await?;
+    let Session { data_dir, terminal } = session;
+    let builds = builds::build_all(&app, data_dir, when, terminal, interrupts).await?;
     let client = launch::ensure(&session.data_dir, &session.terminal).await?;
     let orphan_after_ms =
         orphan_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));

@@ -23,8 +23,8 @@ pub(crate) fn choose(data_dir: &DataDir, asked: Option<u16>) -> Result<SocketAdd
         Some(port) if is_free(port) => Ok(at(port)),
         Some(port) => {
             let message = format!(
-                "port {port} for the gateway is taken; free it or choose another with \
-                 --gateway-port [SYN-0007]"
+                "port {port} for the gateway is taken, and nothing was started; free it, or choose \
+                 another in SYNOD_GATEWAY_PORT, where 0 takes a free one [SYN-0007]"
             );
             Err(Failure::new(Exit::Conflict, message).into())
         }

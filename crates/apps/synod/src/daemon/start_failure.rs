@@ -26,7 +26,10 @@ pub(crate) fn lock(data_dir: &DataDir) -> Result<LockFile> {
             }
             Err(lock::Error::Held { holder, .. }) => {
                 let dir = data_dir.path().display();
-                let message = format!("another daemon, {holder}, holds {dir} [SYN-0003]");
+                let message = format!(
+                    "another daemon, {holder}, holds {dir}; use it, or end it with `synod daemon \
+                     stop` [SYN-0003]"
+                );
                 return Err(DirectoryHeld(message).into());
             }
             Err(error) => return Err(error.into()),

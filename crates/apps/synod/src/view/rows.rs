@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use synod_jobs::{AppState, AppStatus, InstanceReport, ServiceStatus};
 use synod_manifest::Kind;
-use synod_placement::{Desired, Phase, ServiceState};
+use synod_placement::{Desired, JobSummary, Phase, ServiceState};
 
 use crate::client::{Health, Rejected};
 
@@ -16,6 +16,7 @@ pub(crate) struct PsView {
     /// The gateway's port on loopback; none without a daemon.
     pub(crate) gateway_port: Option<u16>,
     pub(crate) apps: Vec<AppRow>,
+    pub(crate) services: Vec<JobSummary>,
     pub(crate) instances: Vec<InstanceRow>,
     /// What the gateway does not apply.
     pub(crate) rejected: Vec<Rejected>,
@@ -31,7 +32,7 @@ pub(crate) struct AppRow {
     pub(crate) urls: BTreeMap<String, String>,
 }
 
-/// An instance, or a service that has none.
+/// An instance.
 #[derive(Debug, Serialize)]
 pub(crate) struct InstanceRow {
     pub(crate) app: String,
@@ -67,6 +68,10 @@ impl PsView {
     pub(crate) fn new(health: Health, apps: &[AppStatus]) -> Self {
         let gateway_port = health.gateway_port;
         Self {
+            services: apps
+                .iter()
+                .flat_map(|app| app.services.iter().map(|service| service.summary.clone()))
+                .collect(),
             rejected: health.rejected,
             gateway_port: Some(gateway_port),
             apps: apps.iter().map(|app| AppRow::new(app, gateway_port)).collect(),

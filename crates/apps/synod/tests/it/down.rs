@@ -69,3 +69,19 @@ fn a_second_ctrl_c_kills_what_does_not_end() {
     assert_eq!(up.wait().expect("it ends").code(), Some(130));
     home.expect_nothing_running();
 }
+
+#[test]
+fn down_without_a_store_ends_what_is_named_and_nothing_else() {
+    let home = Home::new();
+    home.up(&home.manifest("one.toml", ONE));
+    home.up(&home.manifest("two.toml", &ONE.replace("\"one\"", "\"two\"")));
+    home.run(["daemon", "stop"]).expect_code(0);
+    std::fs::remove_dir_all(home.data_dir().join("store")).expect("the store can be removed");
+    home.run(["down", "three"]).expect_code(3);
+    home.run(["down"]).expect_code(2);
+    let running = home.processes().len();
+    home.run(["down", "one"]).expect_code(0);
+    assert_eq!(home.processes().len(), running / 2, "the other app runs on");
+    home.run(["down", "--all"]).expect_code(0);
+    home.expect_nothing_running();
+}

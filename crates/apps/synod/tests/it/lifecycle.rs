@@ -1,5 +1,7 @@
 //! From `up` to `down`, and what outlives what.
 
+use std::process::Stdio;
+
 use crate::home::{Home, kill};
 
 const PAIR: &str = r#"
@@ -166,4 +168,33 @@ fn instances_without_a_daemon_are_not_hidden() {
     let ran = home.run(["ps"]);
     ran.expect_code(0);
     ran.expect_stderr("instances of pair");
+}
+
+#[test]
+fn a_test_refuses_an_app_that_runs_already() {
+    let home = Home::new();
+    let manifest = home.manifest("pair.toml", PAIR);
+    home.up(&manifest);
+    let before = home.instance("api");
+    let ran = home.run(["test", manifest.to_str().expect("text"), "--", "true"]);
+    ran.expect_code(4);
+    ran.expect_stderr("nothing was changed");
+    assert_eq!(home.instance("api"), before);
+}
+
+#[test]
+fn a_reader_that_has_read_enough_ends_a_command_in_peace() {
+    let home = Home::new();
+    home.up(&home.manifest("pair.toml", PAIR));
+    let mut logs = home
+        .command(["logs", "--follow"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    // Closed before the first line: each write meets a broken pipe.
+    drop(logs.stdout.take());
+    let output = logs.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }

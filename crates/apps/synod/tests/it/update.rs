@@ -65,6 +65,8 @@ fn a_stopped_service_stays_stopped_until_up() {
     home.run(["stop", "b"]).expect_code(0);
     home.wait_for("b", "nothing", <[_]>::is_empty);
     assert_eq!(home.get("b.roll.localhost", "/").0, 503);
+    let ps = home.run(["ps", "roll"]).stdout();
+    assert!(ps.contains("roll/b is stopped"), "{ps}");
     home.up(&manifest);
     home.instance("b");
 }
