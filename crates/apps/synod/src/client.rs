@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use synod_jobs::{AppOverview, AppStatus};
+use synod_sys::socket::ShortPath;
 use tokio::net::UnixStream;
 
 use crate::outcome::{Exit, Failure};
@@ -120,7 +121,11 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<Response<Incoming>> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| {
+        let connected = async {
+            let short = ShortPath::new(&self.socket)?;
+            UnixStream::connect(short.path()).await
+        };
+        let stream = connected.await.map_err(|error| {
             let socket = self.socket.display();
             Failure::new(
                 Exit::Unreachable,

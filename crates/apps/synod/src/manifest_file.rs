@@ -53,7 +53,7 @@ pub(crate) fn read(args: &ManifestArgs, terminal: &Terminal) -> Result<App> {
         let noun = if count == 1 { "problem" } else { "problems" };
         Failure::new(Exit::Usage, format!("{} has {count} {noun} [SYN-0001]", shown(&args.file)))
     })?;
-    check_dirs(&app)?;
+    check_dirs(&app, terminal)?;
     Ok(app)
 }
 
@@ -66,15 +66,18 @@ pub(crate) fn app_name(path: &str) -> Option<String> {
     Some(app.name)
 }
 
-fn check_dirs(app: &App) -> Result<()> {
-    for service in app.services.values() {
-        if !service.dir.is_dir() {
-            let (name, dir) = (&service.name, service.dir.display());
-            let message = format!("service.{name}.dir: {dir} is not a directory [SYN-0001]");
-            return Err(Failure::new(Exit::Usage, message).into());
-        }
+/// Refuses services whose directory is not there; every one has been shown then.
+fn check_dirs(app: &App, terminal: &Terminal) -> Result<()> {
+    let missing: Vec<_> = app.services.values().filter(|service| !service.dir.is_dir()).collect();
+    for service in &missing {
+        let (name, dir) = (&service.name, service.dir.display());
+        terminal.error(&format!("service.{name}.dir: {dir} is not a directory"));
     }
-    Ok(())
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} names directories that are not there [SYN-0001]", app.path.display());
+    Err(Failure::new(Exit::Usage, message).into())
 }
 
 fn shown(path: &Path) -> String {

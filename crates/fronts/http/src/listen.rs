@@ -14,6 +14,7 @@ use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use synod_sys::socket::ShortPath;
 use synod_task::{TaskKind, Tasks};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
@@ -45,11 +46,12 @@ pub enum BindError {
         mode: u32,
     },
     /// The system refused.
-    #[error("cannot listen on {at}: {source}")]
+    #[error("cannot listen on {at}")]
     System {
         /// The path or address.
         at: String,
         /// Why.
+        #[source]
         source: io::Error,
     },
 }
@@ -59,7 +61,7 @@ pub enum BindError {
 /// lock of its data directory.
 ///
 /// # Errors
-/// When the directory is open to others, or the system refuses, as for a path that is too long.
+/// When the directory is open to others, or the system refuses.
 ///
 /// # Panics
 /// Outside a tokio runtime.
@@ -78,7 +80,8 @@ pub fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(system(error)),
         _ => {}
     }
-    let listener = UnixListener::bind(path).map_err(system)?;
+    let short = ShortPath::new(path).map_err(system)?;
+    let listener = UnixListener::bind(short.path()).map_err(system)?;
     // Nobody else could enter the directory meanwhile.
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(system)?;
     Ok(listener)

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use clap::Args;
 use synod_agent::log::LogLine;
-use synod_jobs::AppOverview;
 
 use super::{Output, Session, named};
 use crate::client::Client;
@@ -75,7 +74,8 @@ async fn which(client: &Client, args: &LogsArgs) -> Result<(String, BTreeSet<Str
             }
             _ => named::service(client, word).await?,
         };
-        known(client, &found).await?;
+        // The logs of an app that is gone can still be read.
+        named::expect_service(client, &found).await?;
         if app.as_ref().is_some_and(|app| *app != found.app) {
             return Err(Failure::new(Exit::Usage, "logs are shown of one app at a time").into());
         }
@@ -86,19 +86,6 @@ async fn which(client: &Client, args: &LogsArgs) -> Result<(String, BTreeSet<Str
         Some(app) => Ok((app, services)),
         None => Ok((named::app(client, None).await?, services)),
     }
-}
-
-/// Refuses a service that the app does not have. The logs of an app that is gone can still be read.
-async fn known(client: &Client, named: &named::Named) -> Result<()> {
-    let apps: Vec<AppOverview> = client.get("/v1/apps").await?;
-    let Some(app) = apps.iter().find(|app| app.app == named.app) else { return Ok(()) };
-    if app.services.iter().any(|service| service.service == named.service) {
-        return Ok(());
-    }
-    let there: Vec<&str> = app.services.iter().map(|service| service.service.as_str()).collect();
-    let (app, service) = (&named.app, &named.service);
-    let message = format!("{app} has no service {service}; it has {}", there.join(", "));
-    Err(Failure::new(Exit::NotFound, message).into())
 }
 
 fn ago_ms(ago: Duration) -> Result<u64> {

@@ -60,6 +60,19 @@ fn implied_app(apps: &[AppOverview]) -> Result<String> {
     }
 }
 
+/// Refuses a service that its app does not have. An app that is not there has none to refuse.
+pub(crate) async fn expect_service(client: &Client, named: &Named) -> Result<()> {
+    let apps: Vec<AppOverview> = client.get("/v1/apps").await?;
+    let Some(app) = apps.iter().find(|app| app.app == named.app) else { return Ok(()) };
+    let there: Vec<&str> = app.services.iter().map(|service| service.service.as_str()).collect();
+    if there.contains(&named.service.as_str()) {
+        return Ok(());
+    }
+    let (app, service) = (&named.app, &named.service);
+    let message = format!("{app} has no service {service}; it has {}", there.join(", "));
+    Err(Failure::new(Exit::NotFound, message).into())
+}
+
 /// The service that `word` means: `APP/SERVICE`, or a name that one app alone has.
 pub(crate) async fn service(client: &Client, word: &str) -> Result<Named> {
     let apps: Vec<AppOverview> = client.get("/v1/apps").await?;
@@ -70,7 +83,6 @@ pub(crate) async fn service(client: &Client, word: &str) -> Result<Named> {
     let found: Vec<&AppOverview> = apps.iter().filter(has).collect();
     match found.as_slice() {
         [app] => Ok(Named { app: app.app.clone(), service: word.to_owned() }),
-        // The daemon knows the nearest name.
         [] => Ok(Named { app: implied_app(&apps)?, service: word.to_owned() }),
         several => {
             let names: Vec<String> =

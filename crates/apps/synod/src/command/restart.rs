@@ -43,7 +43,10 @@ async fn each(session: &Session, which: &Which, verb: &str, doing: &str) -> Resu
     let client = Client::new(&session.data_dir.socket());
     let mut targets = Vec::new();
     for name in &which.services {
-        targets.push(named::service(&client, name).await?);
+        let target = named::service(&client, name).await?;
+        // All are known before anything is done to the first.
+        named::expect_service(&client, &target).await?;
+        targets.push(target);
     }
     for Named { app, service } in targets {
         let path = format!("/v1/apps/{app}/services/{service}/{verb}");

@@ -128,3 +128,26 @@ fn names_that_do_not_exist_are_refused_with_the_nearest() {
     ran.expect_stderr("api");
     home.run(["down", "two"]).expect_code(3);
 }
+
+#[test]
+fn a_wrong_name_among_several_changes_nothing() {
+    let home = Home::new();
+    let text = "app = \"one\"\n[service.api]\nrun = \"$OBEDIENT\"\nports = { http = \"auto\" }\n";
+    home.up(&home.manifest("one.toml", text));
+    let before = home.instance("api");
+    home.run(["stop", "api", "apu"]).expect_code(3);
+    home.run(["logs", "apu"]).expect_code(3);
+    assert_eq!(home.instance("api"), before);
+}
+
+#[test]
+fn a_data_directory_may_lie_deep() {
+    let home = Home::new();
+    let text = "app = \"one\"\n[service.api]\nrun = \"$OBEDIENT\"\nports = { http = \"auto\" }\n";
+    let manifest = home.manifest("one.toml", text);
+    let deep = home.data_dir().join("d".repeat(150));
+    for args in [["up", manifest.to_str().expect("text"), "-d"], ["down", "one", "-q"]] {
+        let ran = home.command(args).env("SYNOD_DATA_DIR", &deep).output().expect("it runs");
+        assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
+}
