@@ -72,7 +72,7 @@ fn a_service_without_a_ready_instance_answers_503_and_says_why() {
          ports = { http = \"auto\" }\nhealth.ready = \"http:/healthz\"\n",
     );
     let text = manifest.to_str().expect("text");
-    let ran = home.run(["up", text, "--detach", "--wait", "2s"]);
+    let ran = home.run(["up", text, "--detach", "--wait", "5s"]);
     ran.expect_code(1);
     ran.expect_stderr("SYN-0008");
     ran.expect_stderr("listening");

@@ -35,7 +35,7 @@ fn a_missing_program_is_named() {
     let home = Home::new();
     let manifest = home
         .manifest("missing.toml", "app = \"missing\"\n[service.a]\nrun = \"no-such-program-x\"\n");
-    let ran = home.run(["up", manifest.to_str().expect("text"), "--detach", "--wait", "3s"]);
+    let ran = home.run(["up", manifest.to_str().expect("text"), "--detach", "--wait", "5s"]);
     ran.expect_code(1);
     ran.expect_stderr("no-such-program-x");
     home.run(["down", "missing"]).expect_code(0);
@@ -52,7 +52,7 @@ fn a_taken_port_is_named() {
             "app = \"taken\"\n[service.a]\nrun = \"$OBEDIENT\"\nports = {{ http = {port} }}\n"
         ),
     );
-    let ran = home.run(["up", manifest.to_str().expect("text"), "--detach", "--wait", "3s"]);
+    let ran = home.run(["up", manifest.to_str().expect("text"), "--detach", "--wait", "5s"]);
     ran.expect_code(1);
     ran.expect_stderr(&port.to_string());
 }
