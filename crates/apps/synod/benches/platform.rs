@@ -6,6 +6,8 @@
 //!   runs, for instances that are made one after the other by scaling a service up.
 //! - `second up`: `synod up` with nothing changed, from start to exit.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,18 +15,32 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-const STARTS: usize = 20;
-const INSTANCES: usize = 60;
-const UPS: usize = 10;
+const STARTS: usize = 100;
+const INSTANCES: usize = 100;
+const UPS: usize = 100;
 
 fn main() {
-    let bench = Bench { dir: tempfile::tempdir().expect("a temporary directory") };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let bench = Bench { dir, used: RefCell::default() };
     bench.measure_ready();
     bench.measure_instances();
 }
 
 struct Bench {
     dir: tempfile::TempDir,
+    /// The data directories on which a daemon was started.
+    used: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl Drop for Bench {
+    /// Also a measurement that failed leaves nothing running.
+    fn drop(&mut self) {
+        for data_dir in self.used.borrow().iter() {
+            for args in [["down", "--all"], ["daemon", "stop"]] {
+                let _ = command(data_dir, &args).output();
+            }
+        }
+    }
 }
 
 impl Bench {
@@ -42,6 +58,8 @@ impl Bench {
                 memory.push(resident_mib(self.daemon_pid(&data_dir)));
             }
             self.run(&data_dir, &["daemon", "stop"]);
+            fs::remove_dir_all(&data_dir).expect("an ended daemon's directory can be removed");
+            self.used.borrow_mut().remove(&data_dir);
         }
         report("ready (command line included)", &mut times);
         println!("{:32} {:.1} MiB", "idle memory", memory[0]);
@@ -71,23 +89,18 @@ impl Bench {
             self.run(&data_dir, &["up", path(&manifest), "--detach"]);
             ups.push(start.elapsed());
         }
-        report("second up, 60 instances", &mut ups);
+        report("second up, 100 instances", &mut ups);
         println!(
             "{:32} {:.1} MiB",
-            "memory with 60 instances",
+            "memory with 100 instances",
             resident_mib(self.daemon_pid(&data_dir))
         );
         self.run(&data_dir, &["down", "bench"]);
     }
 
     fn run(&self, data_dir: &Path, args: &[&str]) -> String {
-        let output = Command::new(env!("CARGO_BIN_EXE_synod"))
-            .args(args)
-            .env("SYNOD_DATA_DIR", data_dir)
-            .env("SYNOD_GATEWAY_PORT", "0")
-            .stdin(Stdio::null())
-            .output()
-            .expect("the binary runs");
+        self.used.borrow_mut().insert(data_dir.to_owned());
+        let output = command(data_dir, args).output().expect("the binary runs");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{args:?}: {stderr}");
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -98,6 +111,16 @@ impl Bench {
         let status: Value = serde_json::from_str(&status).expect("status prints JSON");
         status["health"]["pid"].as_u64().expect("the daemon tells its pid")
     }
+}
+
+fn command(data_dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_synod"));
+    command
+        .args(args)
+        .env("SYNOD_DATA_DIR", data_dir)
+        .env("SYNOD_GATEWAY_PORT", "0")
+        .stdin(Stdio::null());
+    command
 }
 
 fn path(path: &Path) -> &str {
